@@ -4,7 +4,7 @@ Every other module takes column names, units and formulas from here. The code ca
 column (unit inside the name); figures and exports call it by VisualSpreadsheet's own name.
 
 Notation of the formulas: k calibration (um/px), F fringe (px), A mask pixels without holes, Af mask pixels with holes
-filled, P outer contour length (px), d a diameter (um), corr(x) = k * max(x - F, x / 2).
+filled, P outer contour length (px), d a diameter (um), corr(x) = k * max(x - F, x / 2, 1).
 """
 
 from dataclasses import dataclass
@@ -65,8 +65,7 @@ PROPERTIES: tuple[Property, ...] = (
         "circle_fit",
         "Circle Fit",
         "",
-        "1 - rms(r - mean r) / mean r of the contour about its centroid (approximates the instrument's)",
-        Certainty.APPROXIMATE,
+        "max(0, 1 - sd(r) / (3 + 0.3 mean(r))), r in px from the outer contour to its centroid",
     ),
     Property("circularity", "Circularity", "", "1 / Compactness"),
     Property("circularity_hu", "Circularity (Hu)", "", "min(1, Af / (2 pi (major^2 + minor^2) / 16))"),

@@ -1,0 +1,141 @@
+"""One segment of one core: finding its runs in the landing folder, and keeping its tables."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from icecore_dagster.flowcam.landing import RunName, RunNameError, RunSource, find_runs, fingerprint, parse_run_name
+from icecore_dagster.flowcam.run import read_run
+from icecore_dagster.particles.crops import pack_run
+from icecore_dagster.particles.ingest import Ingested, ingest_run, with_cell
+from icecore_dagster.particles.laboratory import Laboratory
+from icecore_dagster.particles.schemas import SEGMENT_CROPS, SEGMENT_PARTICLES, SEGMENT_REJECTS, SEGMENT_RUNS
+from icecore_dagster.particles.store import TableWriter, atomic_file, atomic_files, read_note
+
+
+class SegmentError(ValueError):
+    """A segment cannot be read: no run is there, or its runs changed while they were read."""
+
+
+@dataclass(frozen=True)
+class SegmentRead:
+    """What reading a segment gave.
+
+    Attributes:
+        particles: all columns of `schemas.SEGMENT_PARTICLES`, runs one after another.
+        rejects: `schemas.SEGMENT_REJECTS`.
+        runs: `schemas.SEGMENT_RUNS`, a row a run.
+        fingerprint: one SHA-256 for the bytes of all runs.
+    """
+
+    particles: pd.DataFrame
+    rejects: pd.DataFrame
+    runs: pd.DataFrame
+    fingerprint: str
+
+
+def runs_of_cell(landing: Path, core: str, segment: str) -> list[tuple[RunName, RunSource]]:
+    """The runs in the landing folder that belong to a segment of a core, by replicate."""
+    found = []
+    for source in find_runs(landing):
+        try:
+            name = parse_run_name(source.name)
+        except RunNameError:
+            continue
+        if (name.core, name.segment) == (core, segment):
+            found.append((name, source))
+    return sorted(found, key=lambda pair: pair[0].replicate)
+
+
+def combined_fingerprint(fingerprints: dict[str, str]) -> str:
+    """One SHA-256 for several runs, from their names and contents."""
+    lines = "".join(f"{name} {print_}\n" for name, print_ in sorted(fingerprints.items()))
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def read_segment(lab: Laboratory, core: str, segment: str) -> SegmentRead:
+    """Read every run of a segment from the landing folder and keep its three tables, all or none.
+
+    Args:
+        lab: the laboratory.
+        core: such as GRIP_3046.
+        segment: such as 40_55.
+
+    Raises:
+        SegmentError: no run of that segment is in the landing folder.
+        flowcam.run.RunError: a file of a run cannot be read; nothing is written.
+    """
+    members = _members(lab, core, segment)
+    fingerprints = {name.name: fingerprint(source.path) for name, source in members}
+    pieces: list[Ingested] = []
+    facts: list[dict[str, object]] = []
+    for name, source in members:
+        piece = ingest_run(read_run(source.path))
+        particles = piece.particles.assign(
+            run=name.name, particle_id=name.name + "_" + piece.particles["particle_number"].astype(str)
+        )
+        pieces.append(Ingested(with_cell(particles, name), piece.rejects.assign(run=name.name), piece.facts))
+        cell = {"core": name.core, "segment": name.segment, "replicate": name.replicate}
+        facts.append({**piece.facts, **cell, "run": name.name, "fingerprint": fingerprints[name.name]})
+        if fingerprint(source.path) != fingerprints[name.name]:
+            raise SegmentError(f"{source.path}: changed while it was read; it will be read again when it lies still")
+    read = SegmentRead(
+        pd.concat([p.particles for p in pieces], ignore_index=True),
+        pd.concat([p.rejects for p in pieces], ignore_index=True),
+        pd.DataFrame(facts),
+        combined_fingerprint(fingerprints),
+    )
+    _keep(lab, core, segment, read)
+    return read
+
+
+def _members(lab: Laboratory, core: str, segment: str) -> list[tuple[RunName, RunSource]]:
+    members = runs_of_cell(lab.landing, core, segment)
+    if not members:
+        raise SegmentError(
+            f"{lab.landing}: no run folder named {core}_{segment}_<replicate>; "
+            "put the run there again, or materialise a segment that was imaged"
+        )
+    return members
+
+
+def _keep(lab: Laboratory, core: str, segment: str, read: SegmentRead) -> None:
+    note = {"fingerprint": read.fingerprint}
+    tables = ((SEGMENT_REJECTS, read.rejects), (SEGMENT_RUNS, read.runs), (SEGMENT_PARTICLES, read.particles))
+    with atomic_files([lab.store.table(table.name, core, segment) for table, _ in tables]) as paths:
+        for path, (table, frame) in zip(paths, tables, strict=True):
+            with TableWriter(path, table, note) as writer:
+                writer.write(frame)
+
+
+def pack_segment(lab: Laboratory, core: str, segment: str) -> int:
+    """Pack the crops of a segment's runs into one table, in the order of its particles.
+
+    Returns:
+        The number of crops packed.
+
+    Raises:
+        SegmentError: the runs are not those that `segment_particles` was read from.
+    """
+    members = _members(lab, core, segment)
+    now = combined_fingerprint({name.name: fingerprint(source.path) for name, source in members})
+    read = read_note(lab.store.table(SEGMENT_PARTICLES.name, core, segment)).get("fingerprint")
+    if now != read:
+        raise SegmentError(
+            f"{lab.landing}: the runs of {core} {segment} have changed since they were read; "
+            "materialise segment_particles of this segment first"
+        )
+    target = lab.store.table(SEGMENT_CROPS.name, core, segment)
+    note = {"fingerprint": now}
+    with atomic_file(target) as path, TableWriter(path, SEGMENT_CROPS, note) as writer:
+        for name, source in members:
+            for block in _crops_of(name, source):
+                writer.write(block)
+        return writer.rows
+
+
+def _crops_of(name: RunName, source: RunSource) -> Iterator[pd.DataFrame]:
+    yield from pack_run(read_run(source.path), name.name)

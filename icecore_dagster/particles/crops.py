@@ -1,0 +1,125 @@
+"""Packing crops: the images of a segment in one table at native size, written and read as a stream."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import pandas as pd
+from upath import UPath
+
+from icecore_dagster.flowcam.run import Run
+from icecore_dagster.particles.segment import border_grey
+from icecore_dagster.particles.store import read_table, stream_table
+
+BLOCK = 1_024
+"""Crops held in memory at once while packing or streaming."""
+
+
+@dataclass(frozen=True)
+class CropBlock:
+    """Consecutive crops of a packed table: ids (n), and n arrays of uint8 (h, w)."""
+
+    particle_ids: list[str]
+    crops: list[np.ndarray]
+
+
+def pack_run(run: Run, run_name: str) -> Iterator[pd.DataFrame]:
+    """A run's crops as blocks of the `segment_crops` table, in the order of its files.
+
+    Args:
+        run: a validated run.
+        run_name: prefix of the particle ids.
+
+    Yields:
+        Frames of at most `BLOCK` rows: particle_id, run, height_px, width_px, background_grey, png. Particles without
+        an image are left out.
+    """
+    rows: list[dict[str, object]] = []
+    numbers = run.particles["Particle ID"].to_numpy()
+    for i, crop, _ in run.iter_crops():
+        if crop is None:
+            continue
+        rows.append(
+            {
+                "particle_id": f"{run_name}_{numbers[i]}",
+                "run": run_name,
+                "height_px": crop.shape[0],
+                "width_px": crop.shape[1],
+                "background_grey": float(border_grey(crop)),
+                "png": encode_crop(crop),
+            }
+        )
+        if len(rows) == BLOCK:
+            yield pd.DataFrame(rows)
+            rows = []
+    if rows:
+        yield pd.DataFrame(rows)
+
+
+def encode_crop(crop: np.ndarray) -> bytes:
+    """Lossless PNG of a grey crop, uint8 (h, w)."""
+    done, buffer = cv2.imencode(".png", crop, [cv2.IMWRITE_PNG_COMPRESSION, 1])
+    if not done:
+        raise ValueError(f"a crop of shape {crop.shape} and type {crop.dtype} could not be encoded as PNG")
+    return buffer.tobytes()
+
+
+def decode_crop(png: bytes) -> np.ndarray:
+    """The crop, uint8 (h, w), that `encode_crop` packed."""
+    crop = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_GRAYSCALE)
+    if crop is None:
+        raise ValueError("a packed crop could not be decoded: the table is damaged; materialise segment_crops again")
+    return crop.astype(np.uint8, copy=False)
+
+
+def stream_crops(source: UPath, rows: int = BLOCK) -> Iterator[CropBlock]:
+    """Read packed crops block by block, decoded."""
+    for frame in stream_table(source, ["particle_id", "png"], rows):
+        yield CropBlock(frame["particle_id"].tolist(), [decode_crop(png) for png in frame["png"]])
+
+
+def read_crops(source: UPath, particle_ids: Iterable[str]) -> dict[str, np.ndarray]:
+    """The crops of a few particles, by id; ids without a crop are absent."""
+    wanted = set(particle_ids)
+    ids = read_table(source, ["particle_id"])["particle_id"]
+    if not ids.isin(wanted).any():
+        return {}
+    found: dict[str, np.ndarray] = {}
+    for frame in stream_table(source, ["particle_id", "png"]):
+        chosen = frame[frame["particle_id"].isin(wanted)]
+        found.update((pid, decode_crop(png)) for pid, png in zip(chosen["particle_id"], chosen["png"], strict=True))
+    return found
+
+
+def blocks_with_crops(particles: UPath, crops: UPath, rows: int = BLOCK) -> Iterator[tuple[pd.DataFrame, list]]:
+    """Particles and their crops side by side, in the order of the particle table, in bounded memory.
+
+    Both tables hold the runs of a segment in the same order, so that the crops are read forward only once.
+
+    Args:
+        particles: address of a `segment_particles` table.
+        crops: address of the `segment_crops` table of the same segment.
+        rows: particles a block.
+
+    Yields:
+        (particles, crops): a frame of up to `rows` rows, and for each row its crop, uint8 (h, w), or None.
+
+    Raises:
+        ValueError: a particle that has an image is not among the crops; segment_crops is out of date.
+    """
+    waiting: dict[str, np.ndarray] = {}
+    stream = stream_crops(crops, rows)
+    for frame in stream_table(particles, rows=rows):
+        wanted = frame.loc[frame["has_image"], "particle_id"].tolist()
+        for particle_id in wanted:
+            while particle_id not in waiting:
+                block = next(stream, None)
+                if block is None:
+                    raise ValueError(
+                        f"{crops}: no crop of particle {particle_id}; materialise segment_crops of this segment again"
+                    )
+                waiting.update(zip(block.particle_ids, block.crops, strict=True))
+        has_image = frame["has_image"].to_numpy()
+        ids = frame["particle_id"].tolist()
+        yield frame, [waiting.pop(pid) if has else None for pid, has in zip(ids, has_image, strict=True)]
