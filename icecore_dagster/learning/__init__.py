@@ -1,0 +1,1 @@
+"""Learning from labelled particles: networks, trees, the forest, maps, and the files that models are kept in."""

@@ -1,0 +1,91 @@
+"""The labelled particles as models take them: table, split and tensors side by side, in one order."""
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from upath import UPath
+
+from icecore_dagster.learning.networks.tensors import TensorSet, open_tensors, write_tensors
+from icecore_dagster.particles.labelled import labelled_crops
+from icecore_dagster.particles.laboratory import Laboratory
+from icecore_dagster.particles.schemas import SYNTHETIC_PARTICLES, SYNTHETIC_SPLIT
+from icecore_dagster.particles.store import is_local, local_folder, local_path, put_folder, read_note, read_table
+
+TENSORS = "tensors/synthetic"
+
+
+class LabelledSetError(ValueError):
+    """Table, split and tensors of the labelled particles were not made from one another."""
+
+
+@dataclass(frozen=True)
+class LabelledSet:
+    """Everything known of the labelled particles.
+
+    Attributes:
+        table: `schemas.SYNTHETIC_PARTICLES` with the columns split and split_by_image.
+        tensors: their images, in the order of `table`.
+        versions: asset -> the version of it that this set holds.
+    """
+
+    table: pd.DataFrame
+    tensors: TensorSet
+    versions: dict[str, str]
+
+
+def keep_tensors(lab: Laboratory) -> UPath:
+    """Write the tensors of every particle in the labelled table, and return the folder's address.
+
+    Raises:
+        LabelledSetError: the labelled runs are not those that the table was made from.
+    """
+    source = lab.store.table(SYNTHETIC_PARTICLES.name)
+    expected = read_table(source, ["particle_id"])["particle_id"].tolist()
+    target = lab.store.folder(TENSORS)
+    if is_local(target):
+        write_tensors(local_path(target), _checked(expected, labelled_crops(lab)), expected)
+        return target
+    lab.scratch.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=lab.scratch) as temporary:
+        folder = Path(temporary) / target.name
+        write_tensors(folder, _checked(expected, labelled_crops(lab)), expected)
+        put_folder(folder, target)
+    return target
+
+
+def _checked(expected: list[str], crops: Iterator[tuple[str, np.ndarray]]) -> Iterator[np.ndarray]:
+    for wanted in expected:
+        found, crop = next(crops, ("none", np.empty((0, 0), np.uint8)))
+        if found != wanted:
+            raise LabelledSetError(
+                f"expected the crop of {wanted} and found {found}: the labelled runs have changed; "
+                "materialise synthetic_particles again"
+            )
+        yield crop
+
+
+def open_labelled_set(lab: Laboratory) -> LabelledSet:
+    """Open table, split and tensors, and make sure that they belong together.
+
+    Raises:
+        LabelledSetError: they do not.
+    """
+    table = read_table(lab.store.table(SYNTHETIC_PARTICLES.name))
+    split = read_table(lab.store.table(SYNTHETIC_SPLIT.name))
+    version = str(read_note(lab.store.table(SYNTHETIC_PARTICLES.name)).get("fingerprint", ""))
+    tensors = open_tensors(local_folder(lab.store.folder(TENSORS), lab.scratch, version[:16]))
+    ids = table["particle_id"].to_numpy()
+    for name, others in (
+        ("synthetic_split", split["particle_id"].to_numpy()),
+        ("synthetic_tensors", tensors.particle_ids),
+    ):
+        if len(ids) != len(others) or not (ids == others).all():
+            raise LabelledSetError(
+                f"{name} was not made from the present synthetic_particles; materialise {name} again"
+            )
+    both = table.merge(split[["particle_id", "split", "split_by_image"]], on="particle_id", validate="one_to_one")
+    return LabelledSet(both, tensors, {"synthetic_particles": version})

@@ -1,0 +1,111 @@
+"""The map of particles: UMAP of the network's embedding, and where further particles fall on it.
+
+The map is fitted once on some ten thousand particles; the millions of the ice are placed on it by their neighbours,
+which costs a bounded amount of memory and never moves the map.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+FEWEST_PARTICLES = 5
+
+
+@dataclass(frozen=True)
+class MapConfig:
+    """How a map is fitted; the values are those of Maffezzoli et al. 2023.
+
+    Attributes:
+        n_neighbors: neighbours whose distances the map tries to keep.
+        min_dist: how close two points may lie.
+        set_op_mix_ratio: 1 joins neighbourhoods, 0 intersects them.
+    """
+
+    n_neighbors: int = 25
+    min_dist: float = 0.6
+    set_op_mix_ratio: float = 0.8
+
+
+@dataclass(frozen=True)
+class FittedMap:
+    """A map with what is needed to place further particles.
+
+    Attributes:
+        coordinates: float32 (n, 2), where each fitted particle lies; no unit.
+        vectors: float32 (n, d), what they were fitted from.
+        config: how it was fitted.
+        seed: of the fit.
+    """
+
+    coordinates: np.ndarray
+    vectors: np.ndarray
+    config: MapConfig
+    seed: int
+
+
+def fit_map(vectors: np.ndarray, seed: int, config: MapConfig | None = None) -> FittedMap:
+    """Lay particles out on a plane so that neighbours stay neighbours (McInnes et al. 2018, arXiv:1802.03426).
+
+    Args:
+        vectors: float (n, d), one embedding a particle; the fit takes minutes for a hundred thousand.
+        seed: the same seed gives the same map.
+        config: how to fit.
+
+    Returns:
+        The map, with the vectors it was fitted from.
+
+    Raises:
+        ValueError: fewer than five particles, or a vector that is not finite.
+    """
+    config = config or MapConfig()
+    points = np.ascontiguousarray(vectors, dtype=np.float32)
+    if len(points) < FEWEST_PARTICLES:
+        raise ValueError(f"{len(points)} particles are too few for a map; it needs at least {FEWEST_PARTICLES}")
+    if not np.isfinite(points).all():
+        raise ValueError("embeddings hold values that are not finite: leave out particles without an image")
+    import umap
+
+    reducer = umap.UMAP(
+        n_neighbors=min(config.n_neighbors, len(points) - 1),
+        min_dist=config.min_dist,
+        set_op_mix_ratio=config.set_op_mix_ratio,
+        init="spectral" if len(points) > 50 else "random",
+        random_state=seed,
+        n_jobs=1,
+    )
+    return FittedMap(np.asarray(reducer.fit_transform(points), dtype=np.float32), points, config, seed)
+
+
+def place_on_map(fitted: FittedMap, vectors: np.ndarray, *, neighbors: int = 15) -> np.ndarray:
+    """Place further particles at the mean of their nearest fitted neighbours, weighted by inverse distance.
+
+    Approximate: a particle unlike all fitted ones still lands among those it is least unlike. Each particle is placed
+    by itself, so that the result does not depend on which others came with it.
+
+    Args:
+        fitted: the map.
+        vectors: float (m, d), finite.
+        neighbors: how many fitted particles decide.
+
+    Returns:
+        float32 (m, 2); a fitted particle lands on its own place.
+
+    Raises:
+        ValueError: the vectors have another dimension than the map's.
+    """
+    from sklearn.neighbors import NearestNeighbors
+
+    if vectors.shape[1] != fitted.vectors.shape[1]:
+        raise ValueError(
+            f"the map was fitted on {fitted.vectors.shape[1]} dimensions, not {vectors.shape[1]}: map this network"
+        )
+    if len(vectors) == 0:
+        return np.empty((0, 2), dtype=np.float32)
+    # Exhaustive search is exact, has nothing to build or to store, and is fast for some ten thousand fitted particles.
+    search = NearestNeighbors(n_neighbors=min(neighbors, len(fitted.vectors)), algorithm="brute").fit(fitted.vectors)
+    distance, index = search.kneighbors(np.ascontiguousarray(vectors, dtype=np.float32))
+    distance = distance.astype(np.float64)
+    # Far below any distance between particles that differ, and far above rounding: an exact hit takes all the weight.
+    weight = 1.0 / np.maximum(distance, 1e-9 * max(1.0, float(np.abs(fitted.vectors).max())))
+    weight /= weight.sum(axis=1, keepdims=True)
+    return np.einsum("nk,nkc->nc", weight, fitted.coordinates[index].astype(np.float64)).astype(np.float32)

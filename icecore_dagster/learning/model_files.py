@@ -1,0 +1,242 @@
+"""Each kind of model to and from its weights file: network, trees, forest and map."""
+
+import io
+import json
+import zipfile
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from upath import UPath
+
+from icecore_dagster.learning.anomaly import DustForest, TrainedForest
+from icecore_dagster.learning.maps import FittedMap, MapConfig
+from icecore_dagster.learning.models import ModelCard, ModelMismatchError, Provenance, load_model, save_model
+from icecore_dagster.learning.networks.architectures import build_network
+from icecore_dagster.learning.networks.training import TrainedNetwork
+from icecore_dagster.learning.trees import TrainedTrees
+
+if TYPE_CHECKING:
+    import lightgbm
+
+    from icecore_dagster.learning.networks.architectures import ParticleNetwork
+
+# The only type beyond skops' own list that a forest holds: scikit-learn's array of nodes.
+_TRUSTED_IN_FOREST = ["sklearn.tree._tree.Tree"]
+
+
+@dataclass(frozen=True)
+class NetworkModel:
+    """A network read back, with its card."""
+
+    card: ModelCard
+    network: "ParticleNetwork"
+
+
+@dataclass(frozen=True)
+class TreesModel:
+    """Trees read back, with their card."""
+
+    card: ModelCard
+    booster: "lightgbm.Booster"
+
+
+@dataclass(frozen=True)
+class ForestModel:
+    """A forest read back, with its card."""
+
+    card: ModelCard
+    forest: DustForest
+
+
+@dataclass(frozen=True)
+class MapModel:
+    """A map read back, with its card."""
+
+    card: ModelCard
+    fitted: FittedMap
+
+
+def save_network(root: UPath | Path, trained: TrainedNetwork, provenance: Provenance) -> ModelCard:
+    """Save a trained network as safetensors and make it current; returns its card."""
+    from safetensors.torch import save
+
+    card = _card(
+        "network",
+        provenance,
+        ("torch", "numpy"),
+        task=trained.task,
+        classes=trained.classes,
+        architecture=trained.architecture,
+        transform=trained.transform,
+        config=asdict(trained.config),
+        metrics={
+            "validation": trained.validation.model_dump(mode="json"),
+            "test": trained.test.model_dump(mode="json"),
+            "best_epoch": trained.best_epoch,
+            # Without the clock, so that the same training gives the same content.
+            "history": trained.history.drop(columns="seconds").to_dict(orient="records"),
+        },
+    )
+    return save_model(root, card, save({name: value.contiguous() for name, value in trained.state.items()}))
+
+
+def load_network(root: UPath | Path) -> NetworkModel:
+    """Read the current network; raises as `load_model`."""
+    from safetensors.torch import load
+
+    card, weights = load_model(root, "network")
+    network = build_network(str(card.architecture), len(card.classes))
+    network.load_state_dict(load(weights))
+    return NetworkModel(card, network.eval())
+
+
+def save_trees(root: UPath | Path, trained: TrainedTrees, provenance: Provenance) -> ModelCard:
+    """Save trained trees in LightGBM's text format and make them current; returns their card."""
+    card = _card(
+        "trees",
+        provenance,
+        ("lightgbm", "numpy"),
+        task=trained.task,
+        classes=trained.classes,
+        features=trained.features,
+        config=asdict(trained.config),
+        metrics={
+            "validation": trained.validation.model_dump(mode="json"),
+            "test": trained.test.model_dump(mode="json"),
+            "best_round": trained.best_round,
+            "importance": trained.importance.to_dict(orient="records"),
+        },
+    )
+    return save_model(root, card, trained.booster_text.encode())
+
+
+def load_trees(root: UPath | Path) -> TreesModel:
+    """Read the current trees; raises as `load_model`, or if the text names other features than the card."""
+    import lightgbm
+
+    card, weights = load_model(root, "trees")
+    booster = lightgbm.Booster(model_str=weights.decode())
+    if tuple(booster.feature_name()) != card.features:
+        raise ModelMismatchError(f"{root}: the trees' own feature names are not those of their card; train them again")
+    return TreesModel(card, booster)
+
+
+def save_forest(root: UPath | Path, trained: TrainedForest, provenance: Provenance) -> ModelCard:
+    """Save a grown forest with its held-out dust scores as skops and make it current; returns its card."""
+    import skops.io
+
+    model = trained.model
+    content = {"forest": model.forest, "held_out_dust_scores": model.held_out_dust_scores}
+    shares = (0.0, 0.001, 0.01, 0.05, 0.25, 0.5, 0.75, 1.0)
+    card = _card(
+        "forest",
+        provenance,
+        ("scikit-learn", "skops", "numpy"),
+        features=model.features,
+        medians=model.medians,
+        config=asdict(trained.config),
+        metrics={
+            "trained_on": trained.trained_on,
+            "separation": asdict(trained.separation) if trained.separation else None,
+            "held_out_dust": len(model.held_out_dust_scores),
+            "held_out_dust_quantiles": {str(q): float(np.quantile(model.held_out_dust_scores, q)) for q in shares},
+        },
+    )
+    return save_model(root, card, _same_bytes(skops.io.dumps(content)))
+
+
+def load_forest(root: UPath | Path) -> ForestModel:
+    """Read the current forest; raises as `load_model`, or if the file holds anything but a forest."""
+    import skops.io
+
+    card, weights = load_model(root, "forest")
+    if unexpected := set(skops.io.get_untrusted_types(data=weights)) - set(_TRUSTED_IN_FOREST):
+        raise ModelMismatchError(
+            f"{root}: the forest's file holds {sorted(unexpected)}; do not use it, train the forest again"
+        )
+    content = skops.io.loads(weights, trusted=_TRUSTED_IN_FOREST)
+    return ForestModel(
+        card, DustForest(content["forest"], card.features, dict(card.medians), content["held_out_dust_scores"])
+    )
+
+
+def save_map(root: UPath | Path, fitted: FittedMap, network: ModelCard, provenance: Provenance) -> ModelCard:
+    """Save a fitted map as safetensors and make it current; returns its card.
+
+    Args:
+        root: folder of the map.
+        fitted: the map.
+        network: card of the network whose embedding was mapped; only that network's particles can be placed.
+        provenance: where it comes from.
+    """
+    from safetensors.numpy import save
+
+    card = _card(
+        "map",
+        provenance,
+        ("umap-learn", "numba", "numpy"),
+        task=network.task,
+        architecture=network.architecture,
+        built_on={"network": network.content_hash},
+        config={**asdict(fitted.config), "seed": fitted.seed},
+        metrics={"particles": len(fitted.coordinates)},
+    )
+    return save_model(root, card, save({"coordinates": fitted.coordinates, "vectors": fitted.vectors}))
+
+
+def load_map(root: UPath | Path) -> MapModel:
+    """Read the current map; raises as `load_model`."""
+    from safetensors.numpy import load
+
+    card, weights = load_model(root, "map")
+    arrays, config = load(weights), dict(card.config)
+    seed = config.pop("seed")
+    return MapModel(card, FittedMap(arrays["coordinates"], arrays["vectors"], MapConfig(**config), seed))
+
+
+def _card(kind: Any, provenance: Provenance, libraries: tuple[str, ...], **fields: Any) -> ModelCard:
+    return ModelCard(
+        kind=kind,
+        training_data=provenance.training_data,
+        split_kind=provenance.split_kind,
+        energy=provenance.energy,
+        library_versions={name: version(name) for name in libraries},
+        created_at=datetime.now(UTC),
+        **fields,
+    )
+
+
+def _same_bytes(archive: bytes) -> bytes:
+    """A skops archive whose bytes depend on its content alone.
+
+    skops numbers nodes and names array files by memory address and stamps each member with the time; here they are
+    numbered in order of appearance and stamped alike, so that the same forest has the same hash.
+    """
+    numbers: dict[str, int] = {}
+
+    def renumbered(node: Any) -> Any:
+        if isinstance(node, list):
+            return [renumbered(item) for item in node]
+        if not isinstance(node, dict):
+            return node
+        out = {key: renumbered(value) for key, value in node.items()}
+        if isinstance(node.get("__id__"), int):
+            out["__id__"] = numbers.setdefault(str(node["__id__"]), len(numbers))
+        if isinstance(node.get("file"), str):
+            stem = Path(node["file"]).stem
+            out["file"] = f"{numbers.setdefault(stem, len(numbers))}{Path(node['file']).suffix}"
+        return out
+
+    target = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(archive)) as source, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as stable:
+        members = {"schema.json": json.dumps(renumbered(json.loads(source.read("schema.json")))).encode()}
+        for name in source.namelist():
+            if name != "schema.json":
+                members[f"{numbers[Path(name).stem]}{Path(name).suffix}"] = source.read(name)
+        for name in sorted(members):
+            stable.writestr(zipfile.ZipInfo(name), members[name], zipfile.ZIP_DEFLATED)
+    return target.getvalue()

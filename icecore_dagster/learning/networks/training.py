@@ -1,0 +1,294 @@
+"""One training loop for every image network: Adam, cross-entropy, early stopping, the best weights kept."""
+
+import logging
+import time
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import pandas as pd
+
+from icecore_dagster.learning.metrics import ClassificationMetrics, evaluate
+from icecore_dagster.learning.networks.architectures import NetworkOutput, architecture_of, build_network, run_network
+from icecore_dagster.learning.networks.tensors import TensorSet
+from icecore_dagster.learning.networks.transforms import TransformSpec, augment
+from icecore_dagster.particles.labels import Task
+from icecore_dagster.particles.split import TEST, TRAIN, VALIDATION
+
+if TYPE_CHECKING:
+    import torch
+
+    from icecore_dagster.learning.networks.architectures import ParticleNetwork
+
+log = logging.getLogger(__name__)
+
+
+class LabelledDataError(ValueError):
+    """The labelled particles do not suffice for the task."""
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How a network is trained.
+
+    Attributes:
+        epochs: at most so many passes over the training images.
+        patience: stop after so many epochs without a lower validation loss.
+        learning_rate: of Adam; None for the architecture's own.
+        batch_size: images a step.
+        balanced: draw equally many images of each class in every epoch, rare classes repeatedly.
+        seed: of initial weights, order, random changes and dropout.
+        threads: of the processor; None for torch's choice. Other numbers of threads give other last digits.
+        device: where to train; "auto" takes a CUDA device where there is one. Only "cpu" repeats to the last bit.
+    """
+
+    epochs: int = 20
+    patience: int = 5
+    learning_rate: float | None = None
+    batch_size: int = 32
+    balanced: bool = False
+    seed: int = 0
+    threads: int | None = None
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+
+@dataclass(frozen=True)
+class TaskRows:
+    """Which labelled particles take part in a task, and on which side.
+
+    Attributes:
+        targets: int64 (n,), index of the class; -1 where the particle takes no part.
+        train: int64, rows to learn from.
+        validation: int64, rows that decide when to stop.
+        test: int64, rows that nothing is decided by.
+    """
+
+    targets: np.ndarray
+    train: np.ndarray
+    validation: np.ndarray
+    test: np.ndarray
+
+
+@dataclass(frozen=True)
+class TrainedNetwork:
+    """A trained network and how it came about.
+
+    Attributes:
+        task: key of the task.
+        classes: in the order of the outputs.
+        architecture: key in the registry.
+        transform: how its images are prepared.
+        config: how it was trained.
+        state: the best epoch's weights by name.
+        history: one row an epoch: epoch, train_loss, validation_loss, validation_accuracy, seconds.
+        best_epoch: epoch that `state` is of.
+        validation: metrics on the validation particles.
+        test: metrics on the test particles.
+    """
+
+    task: str
+    classes: tuple[str, ...]
+    architecture: str
+    transform: TransformSpec
+    config: TrainingConfig
+    state: dict[str, "torch.Tensor"]
+    history: pd.DataFrame
+    best_epoch: int
+    validation: ClassificationMetrics
+    test: ClassificationMetrics
+
+    def network(self) -> "ParticleNetwork":
+        """The network with its weights, ready to score."""
+        network = build_network(self.architecture, len(self.classes))
+        network.load_state_dict(self.state)
+        return network.eval()
+
+
+def select_rows(labels: Collection[str], splits: Collection[str], task: Task) -> TaskRows:
+    """Sort labelled particles into the sides of a task.
+
+    Args:
+        labels: label key of each particle.
+        splits: "train", "validation" or "test" for each; anything else takes no part.
+        task: which label belongs to which class.
+
+    Raises:
+        LabelledDataError: lengths differ, a class is absent from training, or a side is empty.
+    """
+    if len(labels) != len(splits):
+        raise LabelledDataError(f"{len(labels)} labels but {len(splits)} splits: one of each a particle is needed")
+    index = {name: i for i, name in enumerate(task.classes)}
+    classes = pd.Series(list(labels), dtype=object).map(task.class_of).map(index)
+    targets = classes.fillna(-1).to_numpy(dtype=np.int64)
+    side = np.asarray(list(splits), dtype=object)
+    train, validation, test = (np.flatnonzero((targets >= 0) & (side == name)) for name in (TRAIN, VALIDATION, TEST))
+    if absent := set(task.classes) - {task.classes[i] for i in np.unique(targets[train])}:
+        raise LabelledDataError(
+            f"task {task.key}: no training particles of {sorted(absent)}; add labelled runs of them"
+        )
+    for name, rows in ((VALIDATION, validation), (TEST, test)):
+        if len(rows) == 0:
+            raise LabelledDataError(f"task {task.key}: the {name} side is empty; split the labelled runs again")
+    return TaskRows(targets, train, validation, test)
+
+
+def train_network(
+    tensors: TensorSet,
+    labels: Collection[str],
+    splits: Collection[str],
+    task: Task,
+    architecture: str,
+    config: TrainingConfig | None = None,
+) -> TrainedNetwork:
+    """Train a network for a task and keep the weights of the epoch with the lowest validation loss.
+
+    Args:
+        tensors: images of the labelled particles.
+        labels: label key of each particle, in the order of `tensors`.
+        splits: "train", "validation" or "test" of each.
+        task: classes to tell apart.
+        architecture: key in the registry.
+        config: how to train.
+
+    Returns:
+        The weights, the history and the metrics on validation and test particles.
+
+    Raises:
+        LabelledDataError: the labelled particles do not suffice.
+        ValueError: unknown architecture, or a loss that is no number.
+    """
+    import torch
+    from torch.nn.functional import cross_entropy
+    from tqdm import tqdm
+
+    config = config or TrainingConfig()
+    plan = architecture_of(architecture)
+    if len(labels) != len(tensors):
+        raise LabelledDataError(f"{len(tensors)} images but {len(labels)} labels: one each a particle is needed")
+    rows = select_rows(labels, splits, task)
+    rng = np.random.default_rng(config.seed)
+    changes = torch.Generator().manual_seed(int(rng.integers(2**62)))
+    history: list[dict[str, float]] = []
+    best_loss, best_epoch, best_state = np.inf, 0, {}
+
+    with _torch_set_up(config) as device:
+        network = build_network(architecture, len(task.classes)).to(device)
+        optimiser = torch.optim.Adam(network.parameters(), lr=config.learning_rate or plan.learning_rate)
+        for epoch in range(1, config.epochs + 1):
+            started = time.perf_counter()
+            network.train()
+            total, seen = 0.0, 0
+            batches = _batches(rows, len(task.classes), config, rng)
+            for batch in tqdm(batches, desc=f"{task.key} {architecture} epoch {epoch}", disable=None):
+                images = _training_images(tensors, batch, plan.transform, changes)
+                truth = torch.from_numpy(rows.targets[batch])
+                optimiser.zero_grad(set_to_none=True)
+                loss = cross_entropy(network(images.to(device)), truth.to(device))
+                loss.backward()
+                optimiser.step()
+                total, seen = total + loss.item() * len(batch), seen + len(batch)
+            if not np.isfinite(total):
+                raise ValueError(f"training loss is {total} in epoch {epoch}: lower the learning rate")
+            validation = _measure(network, tensors, rows.targets, rows.validation, task, plan.transform)
+            history.append(
+                {
+                    "epoch": epoch,
+                    "train_loss": total / seen,
+                    "validation_loss": validation.log_loss,
+                    "validation_accuracy": validation.accuracy,
+                    "seconds": time.perf_counter() - started,
+                }
+            )
+            log.info("%s %s epoch %d: %s", task.key, architecture, epoch, history[-1])
+            if validation.log_loss < best_loss:
+                best_loss, best_epoch = validation.log_loss, epoch
+                best_state = {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
+            elif epoch - best_epoch >= config.patience:
+                break
+        network.load_state_dict(best_state)
+        return TrainedNetwork(
+            task=task.key,
+            classes=task.classes,
+            architecture=architecture,
+            transform=plan.transform,
+            config=config,
+            state=best_state,
+            history=pd.DataFrame(history).astype({"epoch": int}),
+            best_epoch=best_epoch,
+            validation=_measure(network, tensors, rows.targets, rows.validation, task, plan.transform),
+            test=_measure(network, tensors, rows.targets, rows.test, task, plan.transform),
+        )
+
+
+def run_on_rows(
+    network: "ParticleNetwork", tensors: TensorSet, rows: np.ndarray, transform: TransformSpec
+) -> NetworkOutput:
+    """Pass some of the stored images through a trained network, a bounded number at a time.
+
+    Args:
+        network: with weights loaded.
+        tensors: stored images.
+        rows: int (m,), which of them.
+        transform: the network's own.
+
+    Returns:
+        Probabilities (m, classes) and embeddings (m, d), float32.
+    """
+    chunk = 1_024
+    parts = [run_network(network, tensors.images[rows[i : i + chunk]], transform) for i in range(0, len(rows), chunk)]
+    return NetworkOutput(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+
+
+def _training_images(
+    tensors: TensorSet, rows: np.ndarray, transform: TransformSpec, generator: "torch.Generator"
+) -> "torch.Tensor":
+    return augment(tensors.images[rows], lambda i: tensors.native(int(rows[i])), transform, generator)
+
+
+def _measure(
+    network: "ParticleNetwork",
+    tensors: TensorSet,
+    targets: np.ndarray,
+    rows: np.ndarray,
+    task: Task,
+    transform: TransformSpec,
+) -> ClassificationMetrics:
+    probabilities = run_on_rows(network, tensors, rows, transform).probabilities
+    return evaluate(targets[rows], probabilities, task.classes)
+
+
+def _batches(rows: TaskRows, n_classes: int, config: TrainingConfig, rng: np.random.Generator) -> list[np.ndarray]:
+    """One epoch's training rows in random order, in batches of nearly equal size (batch norm cannot learn from one)."""
+    order = rows.train
+    if config.balanced:
+        share = len(order) // n_classes
+        of_class = [order[rows.targets[order] == i] for i in range(n_classes)]
+        order = np.concatenate([_draw_evenly(members, share, rng) for members in of_class])
+    order = rng.permutation(order)
+    return np.array_split(order, -(-len(order) // config.batch_size))
+
+
+def _draw_evenly(members: np.ndarray, wanted: int, rng: np.random.Generator) -> np.ndarray:
+    """So many rows of a class that none is drawn twice more often than another by more than once."""
+    rounds = [rng.permutation(members) for _ in range(-(-wanted // len(members)))]
+    return np.concatenate(rounds)[:wanted]
+
+
+@contextmanager
+def _torch_set_up(config: TrainingConfig) -> Iterator["torch.device"]:
+    """Torch's global seed and threads for this training only; both are put back."""
+    import torch
+
+    name = config.device
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    threads = torch.get_num_threads()
+    with torch.random.fork_rng():
+        torch.manual_seed(config.seed)
+        torch.set_num_threads(config.threads or threads)
+        try:
+            yield torch.device(name)
+        finally:
+            torch.set_num_threads(threads)
