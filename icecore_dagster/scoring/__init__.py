@@ -1,0 +1,1 @@
+"""Trained models applied to particles: probabilities, anomaly scores and embeddings, streamed."""

@@ -1,0 +1,73 @@
+"""From the scored segments of a core to what people read: its class distribution and its ranking."""
+
+import pandas as pd
+
+from icecore_dagster.particles.labels import TASKS
+from icecore_dagster.particles.laboratory import Laboratory
+from icecore_dagster.particles.schemas import (
+    ANOMALY_RANKING,
+    CLASS_DISTRIBUTION,
+    SEGMENT_ANOMALY_SCORES,
+    SEGMENT_PARTICLES,
+    SEGMENT_PREDICTIONS,
+    SEGMENT_RUNS,
+)
+from icecore_dagster.particles.store import read_table, write_table
+from icecore_dagster.scoring.abundance import class_distribution
+from icecore_dagster.scoring.ranking import rank_core
+
+
+class CoreNotScoredError(ValueError):
+    """No segment of the core has been scored."""
+
+
+def scored_segments(lab: Laboratory, core: str) -> list[str]:
+    """Segments of a core whose predictions and anomaly scores are stored, by depth."""
+    stored = [
+        {path.stem for path in lab.store.tables(table.name, core)}
+        for table in (SEGMENT_PREDICTIONS, SEGMENT_ANOMALY_SCORES)
+    ]
+    return sorted(set.intersection(*stored), key=depth_of)
+
+
+def depth_of(segment: str) -> tuple[float, str]:
+    """Sorts segments (`40_55`) by their upper end in cm."""
+    head = segment.split("_", 1)[0]
+    return (float(head) if head.replace(".", "", 1).isdigit() else float("inf"), segment)
+
+
+def core_table(lab: Laboratory, table: str, core: str, columns: list[str] | None = None) -> pd.DataFrame:
+    """A segment table of every scored segment of a core, one under the other.
+
+    Raises:
+        CoreNotScoredError: no segment of the core has been scored.
+    """
+    segments = scored_segments(lab, core)
+    if not segments:
+        raise CoreNotScoredError(
+            f"no scored segment of {core} in {lab.store.root}; score one first (put its runs into {lab.landing})"
+        )
+    frames = [read_table(lab.store.table(table, core, segment), columns) for segment in segments]
+    return pd.concat(frames, ignore_index=True)
+
+
+def keep_class_distribution(lab: Laboratory, core: str, task: str) -> pd.DataFrame:
+    """Count the predicted classes of a core by segment and replicate, and keep the table."""
+    predictions = core_table(lab, SEGMENT_PREDICTIONS.name, core, ["run", "predicted_class"])
+    runs = core_table(lab, SEGMENT_RUNS.name, core)
+    distribution = class_distribution(predictions, runs, TASKS[task].classes)
+    write_table(lab.store.table(CLASS_DISTRIBUTION.name, core), distribution, CLASS_DISTRIBUTION)
+    return distribution
+
+
+def keep_ranking(lab: Laboratory, core: str) -> pd.DataFrame:
+    """Rank the particles of a core by the rule of `rank_core`, and keep the table."""
+    own = {column.name for column in ANOMALY_RANKING.columns}
+    measured = [c.name for c in SEGMENT_PARTICLES.columns if c.name in own]
+    ranking = rank_core(
+        core_table(lab, SEGMENT_PREDICTIONS.name, core),
+        core_table(lab, SEGMENT_ANOMALY_SCORES.name, core),
+        core_table(lab, SEGMENT_PARTICLES.name, core, measured),
+    )
+    write_table(lab.store.table(ANOMALY_RANKING.name, core), ranking, ANOMALY_RANKING)
+    return ranking

@@ -1,0 +1,95 @@
+"""Scoring one segment: its particles and crops streamed through the models into three tables."""
+
+import contextlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import pandas as pd
+
+from icecore_dagster.learning.energy import EnergyUse, measure_energy
+from icecore_dagster.particles.crops import blocks_with_crops
+from icecore_dagster.particles.laboratory import Laboratory
+from icecore_dagster.particles.schemas import (
+    SEGMENT_ANOMALY_SCORES,
+    SEGMENT_CROPS,
+    SEGMENT_EMBEDDING,
+    SEGMENT_PARTICLES,
+    SEGMENT_PREDICTIONS,
+    Table,
+)
+from icecore_dagster.particles.store import TableWriter, atomic_files
+from icecore_dagster.scoring.engine import ScoredBlock, load_scoring_models, score_blocks
+
+SCORES: tuple[Table, ...] = (SEGMENT_PREDICTIONS, SEGMENT_ANOMALY_SCORES, SEGMENT_EMBEDDING)
+
+
+@dataclass(frozen=True)
+class SegmentScored:
+    """What scoring a segment did.
+
+    Attributes:
+        rows: particles scored.
+        models: content hash of each model, by kind.
+        energy: what it cost.
+    """
+
+    rows: int
+    models: dict[str, str]
+    energy: EnergyUse
+
+
+def score_segment(
+    lab: Laboratory,
+    core: str,
+    segment: str,
+    *,
+    task: str,
+    architecture: str,
+    wanted: Iterable[str] = tuple(table.name for table in SCORES),
+    country: str = "DNK",
+) -> SegmentScored:
+    """Score every particle of a segment and keep the wanted tables, all or none.
+
+    Args:
+        lab: the laboratory.
+        core: such as GRIP_3046.
+        segment: such as 40_55.
+        task: task whose models score.
+        architecture: of the image network.
+        wanted: names of the tables to make.
+        country: ISO code of the country whose electricity is used.
+
+    Raises:
+        ModelMismatchError, ModelNotFoundError: the models do not fit, or are not there.
+    """
+    names = set(wanted)
+    parts = {
+        "predictions": SEGMENT_PREDICTIONS.name in names,
+        "anomaly": SEGMENT_ANOMALY_SCORES.name in names,
+        "embedding": SEGMENT_EMBEDDING.name in names,
+    }
+    models = load_scoring_models(lab.store.models, task, architecture, **parts)
+    tables = [table for table in SCORES if table.name in names]
+    source = lab.store.table(SEGMENT_PARTICLES.name, core, segment)
+    crops = lab.store.table(SEGMENT_CROPS.name, core, segment)
+    targets = [lab.store.table(table.name, core, segment) for table in tables]
+    rows = 0
+    with measure_energy(country) as meter, atomic_files(targets) as paths, contextlib.ExitStack() as stack:
+        writers = {
+            table.name: stack.enter_context(TableWriter(path, table, {"models": models.versions}))
+            for table, path in zip(tables, paths, strict=True)
+        }
+        for block in score_blocks(blocks_with_crops(source, crops), models, **parts):
+            for name, frame in _frames(block).items():
+                writers[name].write(frame)
+                rows += len(frame) if name == tables[0].name else 0
+    return SegmentScored(rows, models.versions, meter.use)
+
+
+def _frames(block: ScoredBlock) -> dict[str, pd.DataFrame]:
+    frames = {
+        SEGMENT_PREDICTIONS.name: block.predictions,
+        SEGMENT_ANOMALY_SCORES.name: block.anomaly,
+        SEGMENT_EMBEDDING.name: block.embedding,
+    }
+    return {name: frame for name, frame in frames.items() if frame is not None}
