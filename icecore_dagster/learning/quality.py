@@ -19,8 +19,8 @@ def good_enough(card: ModelCard) -> Outcome:
         card: of a network, trees or forest.
 
     Returns:
-        For classifiers, balanced accuracy on the validation particles against `least_balanced_accuracy`; for the forest, ROC
-        AUC of held-out dust against other held-out particles against `LEAST_ROC_AUC`.
+        For classifiers, balanced accuracy on the validation particles against `least_balanced_accuracy`; for the
+        forest, ROC AUC of held-out dust and the other held-out particles against `LEAST_ROC_AUC`.
     """
     if card.kind == "forest":
         separation = card.metrics.get("separation")

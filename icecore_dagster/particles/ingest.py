@@ -17,6 +17,7 @@ UM_PER_PX_AT_20X = 0.277
 
 _OBJECTIVE = re.compile(r"(?:^|_)(\d+)x(?:_|$)", re.IGNORECASE)
 _DEFAULT_FRINGE_PX = 4.5
+_DEFAULT_THRESHOLD_GREY = 15
 
 _BOOKKEEPING = {
     "Run": "run",
@@ -95,7 +96,7 @@ def _our_columns(run: Run) -> pd.DataFrame:
     theirs = run.particles
     ours = pd.DataFrame(index=theirs.index)
     for name, column in _BOOKKEEPING.items():
-        ours[column] = theirs[name] if name in theirs else None
+        ours[column] = theirs.get(name)
     for p in PROPERTIES:
         ours[p.column] = theirs[p.flowcam_name].astype(float) if p.flowcam_name in theirs else np.nan
     ours["particle_number"] = ours["particle_number"].astype("int64")
@@ -116,7 +117,8 @@ def _fill_from_pixels(run: Run, particles: pd.DataFrame) -> pd.DataFrame:
     calibration = particles["calibration_um_per_px"].to_numpy(dtype=float)
     capture = particles[["capture_x_px", "capture_y_px"]].astype(float).fillna(0.0).to_numpy()
     fringe = run.facts.fringe_px if run.facts.fringe_px is not None else _DEFAULT_FRINGE_PX
-    thresholds = _thresholds(run)
+    dark = run.facts.threshold_dark or _DEFAULT_THRESHOLD_GREY
+    light = run.facts.threshold_light or _DEFAULT_THRESHOLD_GREY
     all_missing = particles["properties_from"].eq("pixels").to_numpy()
     for i, crop, mask in run.iter_crops():
         if crop is None:
@@ -124,7 +126,7 @@ def _fill_from_pixels(run: Run, particles: pd.DataFrame) -> pd.DataFrame:
         has_image[i], sizes[i] = True, crop.shape
         if not lacking[i] or (not all_missing[i] and not _measurable(columns, values[i])):
             continue
-        mask = segment_particle(crop, **thresholds) if mask is None else mask
+        mask = segment_particle(crop, threshold_dark=dark, threshold_light=light) if mask is None else mask
         if not mask.any():
             continue
         unit = calibration[i] if np.isfinite(calibration[i]) else 1.0
@@ -139,12 +141,6 @@ def _fill_from_pixels(run: Run, particles: pd.DataFrame) -> pd.DataFrame:
         stated = pd.to_numeric(particles[column]).fillna(0)
         particles[column] = np.where(has_image, sizes[:, k], stated).astype("int64")
     return _derive_volumes(particles)
-
-
-def _thresholds(run: Run) -> dict[str, float]:
-    """The instrument's own grey thresholds where its settings state them."""
-    stated = {"threshold_dark": run.facts.threshold_dark, "threshold_light": run.facts.threshold_light}
-    return {name: value for name, value in stated.items() if value}
 
 
 _IN_MICROMETRES = np.array([p.unit.startswith("µm") for p in PROPERTIES])

@@ -40,8 +40,8 @@ def labelled_sources(lab: Laboratory) -> list[LabelledSource]:
         label = label_of_run(source.name)
         if label is None:
             raise LabelledError(
-                f"{source.path}: the name does not start with a label; call it <label>_<date>_<run>_<cell>_<objective>, "
-                f"such as camp_11nov_4_fc80_20x, where label is one of {', '.join(LABEL_KEYS)}"
+                f"{source.path}: the name does not start with a label; call it <label>_<date>_<run>_<cell>_<objective>,"
+                f" such as camp_11nov_4_fc80_20x, where label is one of {', '.join(LABEL_KEYS)}"
             )
         sources.append(LabelledSource(source.path, label))
     for label in LABEL_KEYS:

@@ -3,7 +3,7 @@
 The orchestration turns outcomes into blocking checks; `icecore inspect` prints them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -29,7 +29,7 @@ class Outcome:
     passed: bool
     summary: str
     evidence: pd.DataFrame = field(default_factory=pd.DataFrame)
-    numbers: dict[str, float | int] = field(default_factory=dict)
+    numbers: Mapping[str, float | int] = field(default_factory=dict)
 
 
 def fits_declaration(frame: pd.DataFrame, table: Table) -> Outcome:
@@ -39,7 +39,9 @@ def fits_declaration(frame: pd.DataFrame, table: Table) -> Outcome:
         return Outcome(True, f"{len(frame)} rows keep all declared types and bounds", numbers={"rows": len(frame)})
     columns = ", ".join(sorted({str(c) for c in broken["column"].dropna()}))
     evidence = broken.head(10).astype("string")
-    return Outcome(False, f"{len(broken)} values break the declaration, in {columns}", evidence, {"violations": len(broken)})
+    return Outcome(
+        False, f"{len(broken)} values break the declaration, in {columns}", evidence, {"violations": len(broken)}
+    )
 
 
 def rows_balance(particles: int, rejects: int, runs: pd.DataFrame) -> Outcome:
@@ -56,7 +58,9 @@ def rows_balance(particles: int, rejects: int, runs: pd.DataFrame) -> Outcome:
 def ids_unique(frame: pd.DataFrame) -> Outcome:
     """Whether no particle id stands twice."""
     twice = frame.loc[frame["particle_id"].duplicated(keep=False), ["particle_id", "run"]]
-    summary = "every particle id is unique" if twice.empty else f"{twice['particle_id'].nunique()} ids stand more than once"
+    summary = (
+        "every particle id is unique" if twice.empty else f"{twice['particle_id'].nunique()} ids stand more than once"
+    )
     return Outcome(twice.empty, summary, twice.head(10), {"repeated_ids": int(twice["particle_id"].nunique())})
 
 
@@ -91,8 +95,8 @@ def flowcam_consistent(frame: pd.DataFrame, *, allowed: float = 0.01) -> Outcome
         allowed: share of particles that may break an identity by more than rounding.
 
     Returns:
-        Failed if more than `allowed` of the particles break any identity of section 8 of the formats notes: that is the
-        mark of a wrong unit, a shifted column or an edited export.
+        Failed if more than `allowed` of the particles break any identity: the mark of a wrong unit, a shifted column or
+        an edited export.
     """
     shares, worst = {}, pd.DataFrame()
     for name, sides in _identities(frame).items():
@@ -121,7 +125,9 @@ def sizes_plausible(frame: pd.DataFrame, *, low_um: float = 0.1, high_um: float 
         return Outcome(True, "no calibration: sizes are not known", numbers={"sized": 0})
     median, largest = float(esd.median()), float(esd.max())
     passed = median >= low_um and largest <= high_um
-    summary = f"Diameter (ESD): median {median:.2f} µm, largest {largest:.1f} µm" + ("" if passed else "; is the unit µm?")
+    summary = f"Diameter (ESD): median {median:.2f} µm, largest {largest:.1f} µm" + (
+        "" if passed else "; is the unit µm?"
+    )
     return Outcome(passed, summary, numbers={"median_um": median, "largest_um": largest, "sized": len(esd)})
 
 

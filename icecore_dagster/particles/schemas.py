@@ -269,7 +269,9 @@ SEGMENT_PREDICTIONS = Table(
         Column("interest", REAL, "1 - probability of dust and contamination", low=-1e-6, high=1 + 1e-6),
         Column("p_*", REAL, f"{_PROBABILITY_NOTE}, mean of the models that could score it", low=0, high=1 + 1e-6),
         Column("p_cnn_*", REAL, f"{_PROBABILITY_NOTE} by the image network", "", True, low=0, high=1 + 1e-6),
-        Column("p_lightgbm_*", REAL, f"{_PROBABILITY_NOTE} by LightGBM on the properties", "", True, low=0, high=1 + 1e-6),
+        Column(
+            "p_lightgbm_*", REAL, f"{_PROBABILITY_NOTE} by LightGBM on the properties", "", True, low=0, high=1 + 1e-6
+        ),
     ),
 )
 SEGMENT_ANOMALY_SCORES = Table(

@@ -32,7 +32,9 @@ def split_by_run(particles: pd.DataFrame, *, validation: float = 0.15, test: flo
     counts = particles.groupby(["label", "run"], sort=True).size()
     mixed = counts.reset_index().groupby("run")["label"].nunique()
     if (mixed > 1).any():
-        raise SplitError(f"runs {list(mixed[mixed > 1].index)} hold more than one label; divide them into one run a label")
+        raise SplitError(
+            f"runs {list(mixed[mixed > 1].index)} hold more than one label; divide them into one run a label"
+        )
     side: dict[str, str] = {}
     rng = np.random.default_rng(seed)
     for label, of_label in counts.groupby(level="label"):
@@ -63,7 +65,9 @@ def _divide(runs: pd.Series, validation: float, test: float) -> dict[str, str]:
     return side
 
 
-def split_by_image(particles: pd.DataFrame, *, validation: float = 0.15, test: float = 0.15, seed: int = 0) -> pd.Series:
+def split_by_image(
+    particles: pd.DataFrame, *, validation: float = 0.15, test: float = 0.15, seed: int = 0
+) -> pd.Series:
     """Assign single particles to the three sets at random, stratified by label and without replacement.
 
     This is the study's division, kept so that both figures can be reported; it overstates what a model can do on a

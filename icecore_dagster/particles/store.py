@@ -10,7 +10,7 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -150,7 +150,7 @@ class TableWriter:
         note: facts kept in the file's own metadata (JSON).
     """
 
-    def __init__(self, path: Path, table: Table, note: dict[str, object] | None = None) -> None:
+    def __init__(self, path: Path, table: Table, note: Mapping[str, object] | None = None) -> None:
         self._path, self._table, self._note = path, table, note or {}
         self._writer: pq.ParquetWriter | None = None
         self.rows = 0
@@ -182,7 +182,9 @@ class TableWriter:
             self._writer.close()
 
 
-def write_table(target: UPath | Path, frame: pd.DataFrame, table: Table, note: dict[str, object] | None = None) -> None:
+def write_table(
+    target: UPath | Path, frame: pd.DataFrame, table: Table, note: Mapping[str, object] | None = None
+) -> None:
     """Write a whole table at once, cast to its declaration and atomically.
 
     Raises:
@@ -211,7 +213,9 @@ def count_rows(source: UPath | Path) -> int:
         return pq.read_metadata(file).num_rows
 
 
-def stream_table(source: UPath | Path, columns: list[str] | None = None, rows: int = ROW_GROUP) -> Iterator[pd.DataFrame]:
+def stream_table(
+    source: UPath | Path, columns: list[str] | None = None, rows: int = ROW_GROUP
+) -> Iterator[pd.DataFrame]:
     """Read a stored table in blocks of at most `rows` rows."""
     with source.open("rb") as file:
         for batch in pq.ParquetFile(file).iter_batches(batch_size=rows, columns=columns):

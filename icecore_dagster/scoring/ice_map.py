@@ -38,15 +38,15 @@ def map_ice(lab: Laboratory, *, share: float, most: int, seed: int) -> pd.DataFr
         cell = (path.parent.name, path.stem)
         embedded = read_table(path)
         rng = np.random.default_rng([seed, *"|".join(cell).encode()])
-        placed = embedded[embedded["map_x"].notna()]
-        taken = np.sort(rng.choice(len(placed), max(1, round(share * len(placed))), replace=False)) if len(placed) else []
-        sample = placed.iloc[taken]
+        sample = embedded[embedded["map_x"].notna()]
+        if len(sample):
+            sample = sample.sample(max(1, round(share * len(sample))), random_state=rng).sort_index()
         for table, column in ((SEGMENT_PREDICTIONS, "predicted_class"), (SEGMENT_ANOMALY_SCORES, "anomaly_score")):
             scores = read_table(lab.store.table(table.name, *cell), ["particle_id", column])
             sample = sample.merge(scores, on="particle_id", how="left", validate="one_to_one")
         samples.append(sample)
     points = pd.concat(samples, ignore_index=True)
-    vectors = points[[c for c in points if c.startswith("e_")]].to_numpy(dtype=np.float32)
+    vectors = points[[c for c in points if str(c).startswith("e_")]].to_numpy(dtype=np.float32)
     coordinates = fit_map(vectors, seed).coordinates
     return pd.DataFrame(
         {

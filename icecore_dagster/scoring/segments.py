@@ -22,6 +22,8 @@ from icecore_dagster.scoring.engine import ScoredBlock, load_scoring_models, sco
 
 SCORES: tuple[Table, ...] = (SEGMENT_PREDICTIONS, SEGMENT_ANOMALY_SCORES, SEGMENT_EMBEDDING)
 
+ALL_SCORES: tuple[str, ...] = tuple(table.name for table in SCORES)
+
 
 @dataclass(frozen=True)
 class SegmentScored:
@@ -45,7 +47,7 @@ def score_segment(
     *,
     task: str,
     architecture: str,
-    wanted: Iterable[str] = tuple(table.name for table in SCORES),
+    wanted: Iterable[str] = ALL_SCORES,
     country: str = "DNK",
 ) -> SegmentScored:
     """Score every particle of a segment and keep the wanted tables, all or none.

@@ -11,7 +11,15 @@ import pytest
 from upath import UPath
 
 from icecore_dagster.particles.schemas import SEGMENT_REJECTS, SchemaError
-from icecore_dagster.particles.store import Store, atomic_file, count_rows, read_note, read_table, stream_table, write_table
+from icecore_dagster.particles.store import (
+    Store,
+    atomic_file,
+    count_rows,
+    read_note,
+    read_table,
+    stream_table,
+    write_table,
+)
 
 
 def rejects(rows: int) -> pd.DataFrame:

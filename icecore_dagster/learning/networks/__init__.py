@@ -1,1 +1,1 @@
-"""Image networks: their architectures as data, the images they take, the training transform, and the one training loop."""
+"""Image networks: their architectures as data, the images they take, and the one training loop."""
