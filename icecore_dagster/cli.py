@@ -1,0 +1,198 @@
+"""The command line: the same work as in Dagster's UI, and what needs no Dagster at all."""
+
+import json
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from icecore_dagster.particles.laboratory import DATA_VARIABLE, STORAGE_VARIABLE, Laboratory
+
+app = typer.Typer(
+    name="icecore",
+    help="Find volcanic ash, pollen and anomalies among the particles of ice cores imaged by a FlowCam.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+simulate_app = typer.Typer(
+    help="Draw particles that never were, as complete FlowCam run folders.", no_args_is_help=True
+)
+app.add_typer(simulate_app, name="simulate")
+
+Data = Annotated[
+    Path | None, typer.Option("--data", envvar=DATA_VARIABLE, help="The laboratory's data folder (default: ./data)")
+]
+console = Console(soft_wrap=True)
+
+
+def _laboratory(data: Path | None) -> Laboratory:
+    return Laboratory.at(data or "data", os.environ.get(STORAGE_VARIABLE))
+
+
+@app.command(epilog="Example: `icecore inspect data/landing/GRIP_3046_40_55_1`")
+def inspect(
+    run: Annotated[Path, typer.Argument(help="Run folder, table of images, folder of crops, or one image")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table")] = False,
+) -> None:
+    """Say what a run holds: facts, counts, size range, and what is wrong with it."""
+    from icecore_dagster.reports.inspection import describe_run
+
+    description = describe_run(run)
+    if as_json:
+        typer.echo(json.dumps(description.as_dict(), indent=2, ensure_ascii=False, default=str))
+        return
+    table = Table(title=str(run), show_header=False, title_justify="left")
+    for key, value in description.facts.items():
+        table.add_row(key, value)
+    console.print(table)
+    for line in description.wrong:
+        console.print(f"• {line}", markup=False)
+
+
+@app.command(epilog="Example: `icecore score data/landing/GRIP_3046_40_55_1 -o scores.csv`")
+def score(
+    path: Annotated[Path, typer.Argument(help="Run folder, folder of crops, table of images, or one image")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="File to write: .parquet or .csv")],
+    calibration: Annotated[
+        float | None, typer.Option(help="Size of a pixel in µm, for images that do not state it", min=0.001)
+    ] = None,
+    data: Data = None,
+) -> None:
+    """Score particles with the trained models, without Dagster: one row a particle."""
+    from icecore_dagster.scoring.files import score_path, write_scores
+
+    scores = score_path(path, _laboratory(data), um_per_px=calibration)
+    write_scores(scores, output)
+    counts = scores["predicted_class"].value_counts()
+    console.print(
+        f"{len(scores)} particles scored: {', '.join(f'{n} {name}' for name, n in counts.items())} → {output}"
+    )
+
+
+@simulate_app.command("labelled", epilog="Example: `icecore simulate labelled --particles 5000`")
+def simulate_labelled_runs(
+    particles: Annotated[int, typer.Option(help="Particles to draw, all classes together", min=1)] = 5_000,
+    seed: Annotated[int, typer.Option(help="The same seed draws the same particles")] = 2021,
+    folder: Annotated[Path | None, typer.Option(help="Where to write (default: <data>/labelled)")] = None,
+    data: Data = None,
+) -> None:
+    """Draw labelled laboratory runs, several of each class."""
+    from icecore_dagster.simulation.laboratory import simulate_labelled
+
+    target = folder or _laboratory(data).labelled
+    runs = simulate_labelled(target, particles=particles, seed=seed)
+    console.print(f"{len(runs)} labelled runs in {target}")
+
+
+@simulate_app.command("ice", epilog="Example: `icecore simulate ice --core GRIP_3046 --particles-per-run 1000`")
+def simulate_ice_runs(
+    core: Annotated[list[str] | None, typer.Option(help="Core to draw; may be given several times")] = None,
+    segment: Annotated[
+        list[str] | None, typer.Option(help="Depth range, from_to in cm; may be given several times")
+    ] = None,
+    replicates: Annotated[int, typer.Option(help="Repeated measurements of each segment", min=1)] = 2,
+    particles_per_run: Annotated[int, typer.Option(help="Mean particles in one run", min=1)] = 1_000,
+    seed: Annotated[int, typer.Option(help="The same seed draws the same particles")] = 2021,
+    folder: Annotated[Path | None, typer.Option(help="Where to write (default: <data>/landing)")] = None,
+    data: Data = None,
+) -> None:
+    """Draw ice runs; what each particle really is goes into <data>/truth."""
+    from icecore_dagster.simulation.laboratory import GRIP_CORES, GRIP_SEGMENTS, simulate_ice
+
+    lab = _laboratory(data)
+    target = folder or lab.landing
+    runs = simulate_ice(
+        target,
+        truth_folder=lab.truth if folder is None else folder.parent / "truth",
+        cores=core or GRIP_CORES,
+        segments=segment or GRIP_SEGMENTS,
+        replicates=replicates,
+        particles_per_run=particles_per_run,
+        seed=seed,
+    )
+    console.print(f"{len(runs)} ice runs in {target}")
+
+
+@app.command(epilog="Example: `icecore backfill GRIP_3046`")
+def backfill(
+    core: Annotated[str, typer.Argument(help="Core to read and score again, such as GRIP_3046")],
+    data: Data = None,
+) -> None:
+    """Read and score every imaged segment of one core again, through Dagster's queue."""
+    from icecore_dagster.orchestration.backfill import backfill_core
+
+    cells = backfill_core(_laboratory(data), core)
+    console.print(f"{core}: {len(cells)} segments read and scored again ({', '.join(cells)})")
+
+
+@app.command(epilog="Example: `icecore report GRIP_3046`")
+def report(
+    core: Annotated[str, typer.Argument(help="Core to report on, such as GRIP_3046")],
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="HTML file (default: with the results)")] = None,
+    data: Data = None,
+) -> None:
+    """Write the page of one core from its stored results, without Dagster."""
+    from icecore_dagster.reports.core_report import write_core_report
+
+    written = write_core_report(_laboratory(data), core, output)
+    console.print(f"report of {core}: {written.address}")
+
+
+@app.command(epilog="Example: `icecore demo`")
+def demo(data: Data = None) -> None:
+    """Draw a small laboratory and four cores, and take them through Dagster to ranked candidates and reports."""
+    from icecore_dagster.orchestration.demo import DemoSize, run_demo
+    from icecore_dagster.reports.summary import core_summary
+
+    lab, size = _laboratory(data), DemoSize()
+    seconds = run_demo(lab, size)
+    for title, rows in (("What was found", core_summary(lab, size.cores)), ("Wall time", _as_rows(seconds))):
+        table = Table(title=title, title_justify="left")
+        for name in rows[0]:
+            table.add_column(name, justify="left" if name == next(iter(rows[0])) else "right")
+        for row in rows:
+            table.add_row(*row.values())
+        console.print(table)
+    console.print(f"reports: {lab.store.report('')}\nlook at everything in Dagster: make ui")
+
+
+def _as_rows(seconds: dict[str, float]) -> list[dict[str, str]]:
+    return [{"stage": stage, "seconds": f"{spent:.0f}"} for stage, spent in seconds.items()]
+
+
+@app.command(epilog="Example: `icecore ui --port 3000`")
+def ui(
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1", min=1, max=65535)] = 3000,
+    data: Data = None,
+) -> None:
+    """Open Dagster's UI over the laboratory's data, with its daemon, on this computer only."""
+    from icecore_dagster.orchestration.conductor import MODULE, prepare_home
+
+    lab = _laboratory(data)
+    environment = prepare_home(lab)
+    console.print(f"Dagster over {lab.data}: http://127.0.0.1:{port} (Ctrl-C ends it)")
+    command = [sys.executable, "-m", "dagster", "dev", "-m", MODULE, "-h", "127.0.0.1", "-p", str(port)]
+    os.execve(sys.executable, command, environment)
+
+
+def main() -> None:
+    """Run the command line; a user's mistake ends in one clear line and exit code 1, not in a traceback."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    try:
+        app()
+    except (ValueError, OSError, RuntimeError) as error:
+        if os.environ.get("ICECORE_TRACEBACK"):
+            raise
+        console.file = sys.stderr
+        console.print(f"icecore: {error}", markup=False, highlight=False)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,140 @@
+"""What people read, one partition a core: class distribution, ranking, report; and the map of all cores' ice."""
+
+import dagster as dg
+from pydantic import Field
+
+from icecore_dagster.orchestration.assets.identity import OWNERS
+from icecore_dagster.orchestration.assets.scores import segment_scores
+from icecore_dagster.orchestration.automation import WHEN_A_SEGMENT_IS_DONE
+from icecore_dagster.orchestration.metadata import numbers, picture, stored_at, table_head
+from icecore_dagster.orchestration.partitions import SCORED_BY, cells_of_core, cores
+from icecore_dagster.orchestration.resources import LaboratoryResource
+from icecore_dagster.particles.schemas import ANOMALY_RANKING, CLASS_DISTRIBUTION, MAP
+from icecore_dagster.particles.store import write_table
+from icecore_dagster.reports.core_report import first_crops, write_core_report
+from icecore_dagster.reports.figures import class_distribution_figure
+from icecore_dagster.reports.gallery import contact_sheet
+from icecore_dagster.reports.maps import map_by_anomaly, map_by_class
+from icecore_dagster.scoring.ice_map import map_ice
+from icecore_dagster.scoring.rollup import keep_class_distribution, keep_ranking
+
+GROUP = "cores"
+
+
+def _of_segments(*names: str) -> list[dg.AssetDep]:
+    return [dg.AssetDep(name, partition_mapping=cells_of_core) for name in names]
+
+
+@dg.asset(
+    deps=_of_segments("segment_predictions"),
+    partitions_def=cores,
+    group_name=GROUP,
+    owners=OWNERS,
+    kinds={"parquet"},
+    code_version="1",
+    automation_condition=WHEN_A_SEGMENT_IS_DONE,
+    description="Particles of each class in a core, by segment and replicate, per ml with Poisson intervals.",
+)
+def class_distribution(context: dg.AssetExecutionContext, laboratory: LaboratoryResource) -> dg.MaterializeResult:
+    """Count the predicted classes of a core."""
+    lab, core = laboratory.open(), context.partition_key
+    distribution = keep_class_distribution(lab, core, SCORED_BY.task)
+    pooled = distribution[distribution["replicate"].isna()]
+    return dg.MaterializeResult(
+        metadata={
+            "dagster/row_count": len(distribution),
+            **numbers({f"particles predicted {c}": int(n) for c, n in pooled.groupby("class")["count"].sum().items()}),
+            "picture": picture(class_distribution_figure(distribution), "classes by segment and replicate"),
+            "table": table_head(pooled, rows=len(pooled)),
+            "file": stored_at(lab.store.table(CLASS_DISTRIBUTION.name, core)),
+        }
+    )
+
+
+@dg.asset(
+    deps=_of_segments("segment_predictions", "segment_anomaly_scores", "segment_crops"),
+    partitions_def=cores,
+    group_name=GROUP,
+    owners=OWNERS,
+    kinds={"parquet"},
+    code_version="1",
+    automation_condition=WHEN_A_SEGMENT_IS_DONE,
+    description="Every particle of a core, most interesting first: mean of the percentile ranks of anomaly and of not "
+    "being dust or contamination; each score stands in its own column.",
+)
+def anomaly_ranking(context: dg.AssetExecutionContext, laboratory: LaboratoryResource) -> dg.MaterializeResult:
+    """Rank the particles of a core."""
+    lab, core = laboratory.open(), context.partition_key
+    ranking = keep_ranking(lab, core)
+    first = ranking.head(24)
+    shown = ["rank", "particle_id", "predicted_class", "interest", "anomaly_score", "rank_score", "diameter_esd_um"]
+    return dg.MaterializeResult(
+        metadata={
+            "dagster/row_count": len(ranking),
+            "first candidates": picture(
+                contact_sheet(first, first_crops(lab, core, first)), "the first of the ranking"
+            ),
+            "head": table_head(ranking[shown], rows=20),
+            "file": stored_at(lab.store.table(ANOMALY_RANKING.name, core)),
+        }
+    )
+
+
+@dg.asset(
+    deps=[class_distribution, anomaly_ranking, *_of_segments("segment_embedding", "segment_crops")],
+    partitions_def=cores,
+    group_name=GROUP,
+    owners=OWNERS,
+    kinds={"html"},
+    code_version="1",
+    automation_condition=WHEN_A_SEGMENT_IS_DONE,
+    description="One page a core that opens offline: classes, sizes, first 60 candidates, map, what was refused.",
+)
+def core_report(context: dg.AssetExecutionContext, laboratory: LaboratoryResource) -> dg.MaterializeResult:
+    """Write the page of a core."""
+    written = write_core_report(laboratory.open(), context.partition_key)
+    return dg.MaterializeResult(
+        metadata={
+            **numbers(written.facts),
+            "page": stored_at(written.address),
+            "first candidates": picture(written.sheet, "the first of the ranking"),
+        }
+    )
+
+
+class IceMapConfig(dg.Config):
+    """How much of the ice is mapped."""
+
+    share: float = Field(
+        default=0.15, gt=0, le=1, description="Share of each segment's particles that the map is fitted on"
+    )
+    most: int = Field(default=20_000, ge=10, description="Particles on the map at most")
+    seed: int = Field(default=0, description="The same seed gives the same map")
+
+
+@dg.asset(
+    deps=[dg.AssetDep(key, partition_mapping=dg.AllPartitionMapping()) for key in segment_scores.keys],
+    group_name="maps",
+    owners=OWNERS,
+    kinds={"umap", "parquet"},
+    code_version="1",
+    pool="training",
+    description="UMAP fitted on a share of all cores' ice, by predicted class and by anomaly. Renewed at night.",
+)
+def ice_umap(
+    context: dg.AssetExecutionContext, config: IceMapConfig, laboratory: LaboratoryResource
+) -> dg.MaterializeResult:
+    """Map the ice."""
+    lab = laboratory.open()
+    points = map_ice(lab, share=config.share, most=config.most, seed=config.seed)
+    target = lab.store.table("ice_umap")
+    write_table(target, points, MAP)
+    return dg.MaterializeResult(
+        metadata={
+            "dagster/row_count": len(points),
+            "by class": picture(map_by_class(points), "ice particles by predicted class"),
+            "by anomaly": picture(map_by_anomaly(points), "ice particles by anomaly score"),
+            "head": table_head(points),
+            "file": stored_at(target),
+        }
+    )

@@ -1,0 +1,75 @@
+"""The ice, one cell a segment: its particles and its crops, read from the runs in the landing folder."""
+
+import time
+
+import dagster as dg
+
+from icecore_dagster.orchestration.assets.identity import OWNERS
+from icecore_dagster.orchestration.automation import WHEN_INPUTS_ARE_SOUND
+from icecore_dagster.orchestration.metadata import numbers, picture, stored_at, table_head
+from icecore_dagster.orchestration.partitions import cell_of, cells
+from icecore_dagster.orchestration.resources import LaboratoryResource
+from icecore_dagster.particles.cells import pack_segment, read_segment
+from icecore_dagster.particles.schemas import SEGMENT_CROPS, SEGMENT_PARTICLES
+from icecore_dagster.particles.store import read_table
+from icecore_dagster.reports.figures import size_distributions
+
+GROUP = "ice"
+
+
+@dg.asset(
+    partitions_def=cells,
+    group_name=GROUP,
+    owners=OWNERS,
+    kinds={"flowcam", "parquet"},
+    code_version="1",
+    description="Particles of one segment, one row each, read from its runs in the landing folder and validated; what "
+    "was refused stands in a table of its own with the reason. Requested by the landing sensor.",
+)
+def segment_particles(context: dg.AssetExecutionContext, laboratory: LaboratoryResource) -> dg.MaterializeResult:
+    """Read the runs of a segment."""
+    lab, cell, began = laboratory.open(), cell_of(context), time.monotonic()
+    read = read_segment(lab, *cell)
+    metadata: dict[str, dg.MetadataValue] = {
+        "dagster/row_count": dg.MetadataValue.int(len(read.particles)),
+        **numbers({"runs": len(read.runs), "rows refused": len(read.rejects), "seconds": time.monotonic() - began}),
+        "volume imaged (ml)": table_head(read.runs[["run", "volume_imaged_ml", "volume_source"]], rows=len(read.runs)),
+        "head": table_head(read.particles),
+        "sizes": picture(size_distributions(read.particles, by="run"), "size distribution by run"),
+        "file": stored_at(lab.store.table(SEGMENT_PARTICLES.name, *cell)),
+    }
+    if not read.rejects.empty:
+        metadata["refused"] = table_head(read.rejects)
+    if problems := [p for p in read.runs["problems"] if p]:
+        metadata["what was wrong"] = dg.MetadataValue.md(
+            "\n".join(f"- {line}" for p in problems for line in p.split("\n"))
+        )
+    return dg.MaterializeResult(metadata=metadata, data_version=dg.DataVersion(read.fingerprint))
+
+
+@dg.asset(
+    deps=[segment_particles],
+    partitions_def=cells,
+    group_name=GROUP,
+    owners=OWNERS,
+    kinds={"parquet", "png"},
+    code_version="1",
+    automation_condition=WHEN_INPUTS_ARE_SOUND,
+    description="Crops of one segment at native size, losslessly packed, ready to be streamed to a network.",
+)
+def segment_crops(context: dg.AssetExecutionContext, laboratory: LaboratoryResource) -> dg.MaterializeResult:
+    """Pack the crops of a segment."""
+    lab, cell, began = laboratory.open(), cell_of(context), time.monotonic()
+    packed = pack_segment(lab, *cell)
+    target = lab.store.table(SEGMENT_CROPS.name, *cell)
+    size = target.stat().st_size
+    sizes = read_table(target, ["particle_id", "run", "height_px", "width_px", "background_grey"])
+    return dg.MaterializeResult(
+        metadata={
+            "dagster/row_count": packed,
+            **numbers({"megabytes": size / 1e6, "bytes a particle": size / max(packed, 1)}),
+            **numbers({"seconds": time.monotonic() - began}),
+            "head": table_head(sizes),
+            "file": stored_at(target),
+        }
+    )

@@ -1,0 +1,74 @@
+"""Maps of particles: the labelled ones, and the ice of all cores."""
+
+import dagster as dg
+from pydantic import Field
+
+from icecore_dagster.learning.fit import fit_labelled_map
+from icecore_dagster.learning.maps import MapConfig
+from icecore_dagster.orchestration.assets.identity import OWNERS
+from icecore_dagster.orchestration.assets.labelled import synthetic_tensors
+from icecore_dagster.orchestration.assets.models import cnn_model, isolation_forest
+from icecore_dagster.orchestration.automation import WHEN_THE_NETWORK_IS_NEW
+from icecore_dagster.orchestration.metadata import energy_facts, numbers, picture, stored_at, table_head
+from icecore_dagster.orchestration.partitions import SCORED_BY
+from icecore_dagster.orchestration.resources import LaboratoryResource
+from icecore_dagster.particles.schemas import MAP
+from icecore_dagster.particles.store import write_table
+from icecore_dagster.reports.maps import map_by_anomaly, map_by_class
+
+GROUP = "maps"
+
+
+class LabelledMapConfig(dg.Config):
+    """How the labelled particles are mapped."""
+
+    most: int = Field(
+        default=10_000, ge=10, description="Labelled particles on the map at most, the same share of each label"
+    )
+    n_neighbors: int = Field(default=25, ge=2, description="Neighbours whose distances the map tries to keep")
+    min_dist: float = Field(default=0.6, ge=0, description="How close two points may lie on the map")
+    seed: int = Field(default=0, description="The same seed gives the same map")
+
+
+@dg.asset(
+    deps=[
+        dg.AssetDep(cnn_model, partition_mapping=SCORED_BY.the_network),
+        isolation_forest,
+        synthetic_tensors,
+    ],
+    group_name=GROUP,
+    owners=OWNERS,
+    kinds={"umap", "parquet"},
+    code_version="1",
+    pool="training",
+    automation_condition=WHEN_THE_NETWORK_IS_NEW,
+    description="UMAP of the labelled particles by the scoring network's embedding; ice particles are placed on it.",
+)
+def synthetic_umap(
+    context: dg.AssetExecutionContext, config: LabelledMapConfig, laboratory: LaboratoryResource
+) -> dg.MaterializeResult:
+    """Map the labelled particles."""
+    lab = laboratory.open()
+    mapped = fit_labelled_map(
+        lab,
+        SCORED_BY.task,
+        SCORED_BY.architecture,
+        MapConfig(n_neighbors=config.n_neighbors, min_dist=config.min_dist),
+        most=config.most,
+        seed=config.seed,
+        country=laboratory.country,
+    )
+    target = lab.store.table("synthetic_umap")
+    write_table(target, mapped.points, MAP)
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(mapped.card.content_hash),
+        metadata={
+            "dagster/row_count": len(mapped.points),
+            **numbers({"network": mapped.card.built_on["network"][:12]}),
+            **energy_facts(mapped.card.energy),
+            "by class": picture(map_by_class(mapped.points), "labelled particles by class"),
+            "by anomaly": picture(map_by_anomaly(mapped.points), "labelled particles by anomaly score"),
+            "head": table_head(mapped.points),
+            "file": stored_at(target),
+        },
+    )

@@ -1,0 +1,81 @@
+"""Scores of the ice, one cell a segment: predictions, anomaly scores and embedding from one pass over its crops."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from icecore_dagster.orchestration.assets.ice import segment_crops, segment_particles
+from icecore_dagster.orchestration.assets.identity import OWNERS
+from icecore_dagster.orchestration.assets.maps import synthetic_umap
+from icecore_dagster.orchestration.assets.models import cnn_model, isolation_forest, lightgbm_model
+from icecore_dagster.orchestration.automation import WHEN_INPUTS_ARE_SOUND
+from icecore_dagster.orchestration.metadata import energy_facts, numbers, picture, stored_at, table_head
+from icecore_dagster.orchestration.partitions import SCORED_BY, cell_of, cells
+from icecore_dagster.orchestration.resources import LaboratoryResource
+from icecore_dagster.particles.store import read_table
+from icecore_dagster.reports.figures import score_figure
+from icecore_dagster.scoring.segments import SCORES, score_segment
+
+GROUP = "scores"
+
+_MODELS: list[dg.AssetDep | dg.AssetsDefinition] = [
+    dg.AssetDep(cnn_model, partition_mapping=SCORED_BY.the_network),
+    dg.AssetDep(lightgbm_model, partition_mapping=SCORED_BY.the_trees),
+    isolation_forest,
+    synthetic_umap,
+]
+_DESCRIPTIONS = {
+    "segment_predictions": "Class probabilities of every particle: by image network, by LightGBM, and both.",
+    "segment_anomaly_scores": "How unlike dust every particle is: isolation forest, more negative is odder.",
+    "segment_embedding": "Every particle in the network's own coordinates, and on the labelled map.",
+}
+
+
+@dg.multi_asset(
+    specs=[
+        dg.AssetSpec(
+            table.name,
+            deps=[segment_particles, segment_crops, *_MODELS],
+            group_name=GROUP,
+            owners=OWNERS,
+            kinds={"torch", "lightgbm", "parquet"},
+            code_version="1",
+            automation_condition=WHEN_INPUTS_ARE_SOUND,
+            description=_DESCRIPTIONS[table.name],
+            skippable=True,
+        )
+        for table in SCORES
+    ],
+    partitions_def=cells,
+    can_subset=True,
+)
+def segment_scores(context: dg.AssetExecutionContext, laboratory: LaboratoryResource) -> Iterator[dg.MaterializeResult]:
+    """Score a segment. The models are loaded together and refused if they do not belong together."""
+    lab, (core, segment) = laboratory.open(), cell_of(context)
+    wanted = {key.to_user_string() for key in context.selected_asset_keys}
+    scored = score_segment(
+        lab,
+        core,
+        segment,
+        task=SCORED_BY.task,
+        architecture=SCORED_BY.architecture,
+        wanted=wanted,
+        country=laboratory.country,
+    )
+    for table in SCORES:
+        if table.name not in wanted:
+            continue
+        target = lab.store.table(table.name, core, segment)
+        frame = read_table(target)
+        yield dg.MaterializeResult(
+            asset_key=table.name,
+            metadata={
+                "dagster/row_count": scored.rows,
+                **numbers({f"{kind} model": version[:12] for kind, version in scored.models.items()}),
+                **energy_facts(scored.energy),
+                "particles a second": dg.MetadataValue.float(scored.rows / max(scored.energy.seconds, 1e-9)),
+                "head": table_head(frame),
+                "picture": picture(score_figure(table.name, frame), table.row),
+                "file": stored_at(target),
+            },
+        )

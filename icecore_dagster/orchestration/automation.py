@@ -1,0 +1,38 @@
+"""When an asset runs by itself. Each condition is named for what it does and explained term by term."""
+
+import dagster as dg
+
+AC = dg.AutomationCondition
+
+_NEW_INPUT_BUT_FOR_THE_NETWORK = AC.any_deps_updated().ignore(dg.AssetSelection.assets("cnn_model"))
+
+WHEN_INPUTS_ARE_SOUND = (
+    AC.eager().replace("any_deps_updated", _NEW_INPUT_BUT_FOR_THE_NETWORK) & AC.all_deps_blocking_checks_passed()
+).with_label("when inputs are sound")
+"""For what is made per segment.
+
+eager: an input was made anew, or this cell is missing since the condition exists; no input is missing or being made.
+but for the network: a new network is followed by a new labelled map, and only then do the models belong together again;
+    the map's renewal is what makes the segments score anew.
+all_deps_blocking_checks_passed: no input's blocking check failed for this cell; one bad segment gates itself alone.
+"""
+
+WHEN_THE_NETWORK_IS_NEW = (
+    AC.any_deps_updated().since_last_handled()
+    & ~AC.any_deps_missing()
+    & ~AC.any_deps_in_progress()
+    & ~AC.in_progress()
+    & AC.all_deps_blocking_checks_passed()
+).with_label("when the network is new")
+"""For the labelled map: the network or the forest was trained anew, nothing it needs is missing or being made."""
+
+WHEN_A_SEGMENT_IS_DONE = (
+    AC.any_deps_updated().since_last_handled() & ~AC.any_deps_in_progress() & ~AC.in_progress()
+).with_label("when a segment is done")
+"""For what is rolled up per core.
+
+any_deps_updated().since_last_handled(): some segment of the core was scored after the last roll-up (plain `eager` would
+    wait for every cell of the matrix, imaged or not, and so for ever).
+~any_deps_in_progress: wait for segments that are being scored, so that a core delivered at once is rolled up once.
+~in_progress: never two roll-ups of one core at a time.
+"""

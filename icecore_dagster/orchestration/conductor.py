@@ -1,0 +1,267 @@
+"""Driving Dagster from the command line: the same requests the UI makes, and a daemon while there is none.
+
+Work is submitted over GraphQL and runs through Dagster's own queue; nothing here executes an asset itself.
+"""
+
+import contextlib
+import importlib.resources
+import logging
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+from dagster._core.workspace.context import WorkspaceProcessContext
+from dagster._core.workspace.load_target import ModuleTarget
+from dagster_graphql.cli import execute_query
+
+from icecore_dagster.particles.laboratory import DATA_VARIABLE, Laboratory
+
+MODULE = "icecore_dagster.definitions"
+_REPOSITORY = {"repositoryLocationName": MODULE, "repositoryName": "__repository__"}
+_UNFINISHED = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+_POLL_SECONDS = 1.0
+_HEARTBEAT_SECONDS = 40
+"""A daemon reports every 30 s."""
+_DAEMON_START_SECONDS = 90
+
+log = logging.getLogger(__name__)
+
+
+class OrchestrationError(RuntimeError):
+    """Dagster refused a request, or work that was asked for failed."""
+
+
+def prepare_home(lab: Laboratory) -> dict[str, str]:
+    """Make the folders of a laboratory and Dagster's settings in them, once.
+
+    Returns:
+        The environment in which Dagster is to be started.
+    """
+    for folder in (lab.landing, lab.labelled, lab.dagster_home):
+        folder.mkdir(parents=True, exist_ok=True)
+    settings = lab.dagster_home / "dagster.yaml"
+    if not settings.exists():
+        default = importlib.resources.files("icecore_dagster.orchestration").joinpath("instance", "dagster.yaml")
+        settings.write_text(default.read_text(encoding="utf-8"), encoding="utf-8")
+    os.environ["DAGSTER_HOME"] = str(lab.dagster_home)
+    os.environ[DATA_VARIABLE] = str(lab.data)
+    # Threads that wait must not spin: runs share the cores, and spinning slows the run beside them.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    return dict(os.environ)
+
+
+@dataclass
+class Conductor:
+    """An open line to Dagster: its records, and the code location that requests are addressed to."""
+
+    instance: dg.DagsterInstance
+    workspace: WorkspaceProcessContext
+
+    def launch_job(self, job: str, *, partition: str | None = None) -> str:
+        """Queue one run of a job and return its id."""
+        tags = [{"key": "dagster/partition", "value": partition}] if partition else []
+        answer = self._ask(
+            _LAUNCH_RUN,
+            {
+                "params": {
+                    "selector": {**_REPOSITORY, "pipelineName": job},
+                    "mode": "default",
+                    "runConfigData": {},
+                    "executionMetadata": {"tags": tags},
+                }
+            },
+        )
+        return answer["launchRun"]["run"]["runId"]
+
+    def launch_backfill(
+        self, assets: Sequence[str], partitions: Sequence[str], title: str, config: dict[str, Any] | None = None
+    ) -> str:
+        """Queue a backfill of assets for the given partitions, as the UI's button does, and return its id.
+
+        Args:
+            assets: names of the assets.
+            partitions: keys of the partitions.
+            title: what people see in the list of backfills.
+            config: Dagster's run configuration; the assets' defaults if None.
+        """
+        answer = self._ask(
+            _LAUNCH_BACKFILL,
+            {
+                "params": {
+                    "assetSelection": [{"path": [name]} for name in assets],
+                    "partitionNames": list(partitions),
+                    "title": title,
+                    "fromFailure": False,
+                    **({"runConfigData": config} if config else {}),
+                }
+            },
+        )
+        return answer["launchPartitionBackfill"]["backfillId"]
+
+    def _ask(self, query: str, variables: dict[str, Any]) -> dict[str, Any]:
+        answer = execute_query(self.workspace, query, variables)
+        if answer.get("errors"):
+            raise OrchestrationError("; ".join(str(error.get("message")) for error in answer["errors"]))
+        data = answer["data"]
+        (content,) = data.values()
+        if "message" in content:
+            raise OrchestrationError(content["message"])
+        return data
+
+    def runs_of_backfill(self, backfill_id: str) -> list[dg.DagsterRun]:
+        """The runs that a backfill has started so far."""
+        return list(self.instance.get_runs(dg.RunsFilter(tags={"dagster/backfill": backfill_id})))
+
+    def wait_for_run(self, run_id: str, tick: Callable[[], None] = lambda: None) -> None:
+        """Wait until a run has ended well.
+
+        Raises:
+            OrchestrationError: it failed or was cancelled.
+        """
+        while True:
+            run = self.instance.get_run_by_id(run_id)
+            if run is not None and run.is_finished:
+                break
+            tick()
+            time.sleep(_POLL_SECONDS)
+        if not run.is_success:
+            raise OrchestrationError(f"run {run_id} of {run.job_name} ended as {run.status.value}: {self.why(run_id)}")
+
+    def wait_for_backfill(self, backfill_id: str, tick: Callable[[int], None] = lambda done: None) -> None:
+        """Wait until a backfill has ended well; `tick` hears how many of its runs have succeeded.
+
+        Raises:
+            OrchestrationError: the backfill or one of its runs failed or was cancelled.
+        """
+        while True:
+            backfill = self.instance.get_backfill(backfill_id)
+            runs = self.runs_of_backfill(backfill_id)
+            tick(sum(run.is_success for run in runs))
+            if backfill is not None and backfill.status.value not in ("REQUESTED", "CANCELING", "FAILING"):
+                break
+            time.sleep(_POLL_SECONDS)
+        failed = [run for run in runs if not run.is_success]
+        if failed or backfill.status.value != "COMPLETED_SUCCESS":
+            reasons = "; ".join(f"{run.tags.get('dagster/partition')}: {self.why(run.run_id)}" for run in failed)
+            why = reasons or str(backfill.error)
+            raise OrchestrationError(f"backfill {backfill_id} ended as {backfill.status.value}: {why}")
+
+    def is_made(self, asset: str, partition: str | None = None) -> bool:
+        """Whether an asset, or one partition of it, has been materialised."""
+        key = dg.AssetKey(asset)
+        if partition is None:
+            return self.instance.get_latest_materialization_event(key) is not None
+        return partition in self.instance.get_materialized_partitions(key)
+
+    def is_busy(self) -> bool:
+        """Whether any run is queued or running."""
+        return self.instance.get_runs_count(dg.RunsFilter(statuses=_UNFINISHED)) > 0
+
+    def failures_since(self, moment: float) -> list[dg.DagsterRun]:
+        """Runs created after a moment (s since the epoch) that failed."""
+        after = datetime.fromtimestamp(moment, tz=UTC)
+        return list(self.instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], created_after=after)))
+
+    def why(self, run_id: str) -> str:
+        """The first failure that a run recorded, in one line."""
+        for record in self.instance.get_records_for_run(run_id, of_type=dg.DagsterEventType.STEP_FAILURE).records:
+            event = record.event_log_entry.get_dagster_event()
+            error = event.step_failure_data.error
+            while error and error.cause:
+                error = error.cause
+            if error:
+                return error.message.strip()
+        return "see the run's log in the UI (`icecore ui`)"
+
+
+@contextlib.contextmanager
+def conductor(lab: Laboratory) -> Iterator[Conductor]:
+    """Open the laboratory's Dagster, with a daemon of our own for as long as no other one is running."""
+    environment = prepare_home(lab)
+    target = ModuleTarget(module_name=MODULE, attribute=None, working_directory=None, location_name=MODULE)
+    with (
+        dg.DagsterInstance.get() as instance,
+        _daemon(instance, lab, environment),
+        WorkspaceProcessContext(instance, target) as workspace,
+    ):
+        yield Conductor(instance, workspace)
+
+
+@contextlib.contextmanager
+def _daemon(instance: dg.DagsterInstance, lab: Laboratory, environment: dict[str, str]) -> Iterator[None]:
+    if daemon_is_running(instance):
+        log.info("using the Dagster daemon that is running")
+        yield
+        return
+    command = [sys.executable, "-m", "dagster._daemon", "run", "-m", MODULE]
+    log_path = lab.dagster_home / "daemon.log"
+    started = time.time()
+    with log_path.open("ab") as output:
+        process = subprocess.Popen(command, env=environment, stdout=output, stderr=output, stdin=subprocess.DEVNULL)
+    try:
+        while _last_heartbeat(instance) < started:
+            if process.poll() is not None or time.time() > started + _DAEMON_START_SECONDS:
+                raise OrchestrationError(f"Dagster's daemon did not start; its log is {log_path}")
+            time.sleep(_POLL_SECONDS / 2)
+        yield
+    finally:
+        process.terminate()
+        try:
+            process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def daemon_is_running(instance: dg.DagsterInstance) -> bool:
+    """Whether some daemon serves this laboratory: one whose heart beat lately, and beats again while we look.
+
+    The second look tells a running daemon from one that was killed a moment ago.
+    """
+    last = _last_heartbeat(instance)
+    deadline = time.time() + _HEARTBEAT_SECONDS
+    while last > time.time() - 2 * _HEARTBEAT_SECONDS:
+        if _last_heartbeat(instance) > last:
+            return True
+        if time.time() > deadline:
+            return False
+        time.sleep(_POLL_SECONDS)
+    return False
+
+
+def _last_heartbeat(instance: dg.DagsterInstance) -> float:
+    """Time (s since the epoch) at which every daemon that is needed had last been heard of; 0 if one never was."""
+    beats = instance.get_daemon_heartbeats()
+    needed = instance.get_required_daemon_types()
+    return min((beats[kind].timestamp if kind in beats else 0.0 for kind in needed), default=0.0)
+
+
+_LAUNCH_RUN = """
+mutation Launch($params: ExecutionParams!) {
+  launchRun(executionParams: $params) {
+    ... on LaunchRunSuccess { run { runId } }
+    ... on Error { message }
+  }
+}
+"""
+
+_LAUNCH_BACKFILL = """
+mutation Backfill($params: LaunchBackfillParams!) {
+  launchPartitionBackfill(backfillParams: $params) {
+    ... on LaunchBackfillSuccess { backfillId }
+    ... on Error { message }
+  }
+}
+"""

@@ -1,0 +1,174 @@
+"""The demonstration: a small simulated laboratory, taken through Dagster's own queue from run folders to reports.
+
+Every stage is skipped when its result is there already, so that a demonstration that was interrupted goes on.
+"""
+
+import functools
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tqdm import tqdm
+
+from icecore_dagster.orchestration.conductor import Conductor, OrchestrationError, conductor
+from icecore_dagster.orchestration.jobs import (
+    CORE_ASSETS,
+    LABELLED_ASSETS,
+    SEGMENT_ASSETS,
+    map_ice,
+    map_labelled,
+    prepare_labelled,
+    train_forest,
+)
+from icecore_dagster.orchestration.partitions import SCORED_BY, networks, tasks
+from icecore_dagster.particles.cells import runs_of_cell
+from icecore_dagster.particles.laboratory import Laboratory
+from icecore_dagster.simulation.laboratory import simulate_ice, simulate_labelled
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class DemoSize:
+    """How much is drawn for the demonstration.
+
+    Args:
+        labelled: labelled particles, all classes together.
+        cores: names of the simulated cores.
+        segments: depth ranges in cm of each core.
+        replicates: repeated measurements of each segment.
+        per_run: mean particles in one run.
+        epochs: passes over the training images; the full twenty are for a night.
+        seed: the same seed draws the same particles.
+    """
+
+    labelled: int = 4_000
+    cores: tuple[str, ...] = ("GRIP_3046", "GRIP_3136", "GRIP_3303", "GRIP_3306")
+    segments: tuple[str, ...] = ("0_20", "20_40", "40_55")
+    replicates: int = 2
+    per_run: int = 700
+    epochs: int = 6
+    seed: int = 2021
+
+    @property
+    def cells(self) -> list[str]:
+        """Partition keys of the segments, as Dagster writes them."""
+        return [f"{core}|{segment}" for core in self.cores for segment in self.segments]
+
+
+def run_demo(lab: Laboratory, size: DemoSize) -> dict[str, float]:
+    """Draw the laboratory, train, score and report, through Dagster.
+
+    Returns:
+        Seconds spent in each stage, and in all.
+
+    Raises:
+        OrchestrationError: a run failed; the message says which and why.
+    """
+    seconds: dict[str, float] = {}
+    began = time.monotonic()
+    draw = functools.partial(simulate_labelled, lab.labelled, particles=size.labelled, seed=size.seed)
+    _timed(seconds, "draw labelled runs", draw)
+    with conductor(lab) as dagster:
+        _timed(seconds, "read labelled runs", lambda: _run_if_missing(dagster, prepare_labelled.name, LABELLED_ASSETS))
+        _timed(seconds, "train", lambda: _train(dagster, size))
+        _timed(seconds, "draw ice runs", lambda: _draw_ice(lab, size))
+        _timed(seconds, "read, score and report", lambda: _await_cores(dagster, lab, size))
+        _timed(seconds, "map the ice", lambda: _run_if_missing(dagster, map_ice.name, ("ice_umap",)))
+    seconds["in all"] = time.monotonic() - began
+    return seconds
+
+
+def _timed(seconds: dict[str, float], stage: str, work: Callable[[], object]) -> None:
+    began = time.monotonic()
+    work()
+    seconds[stage] = time.monotonic() - began
+
+
+def _draw_ice(lab: Laboratory, size: DemoSize) -> None:
+    simulate_ice(
+        lab.landing,
+        truth_folder=lab.truth,
+        cores=size.cores,
+        segments=size.segments,
+        replicates=size.replicates,
+        particles_per_run=size.per_run,
+        seed=size.seed,
+    )
+
+
+def _run_if_missing(dagster: Conductor, job: str, assets: tuple[str, ...]) -> None:
+    missing = [name for name in assets if not dagster.is_made(name)]
+    if missing:
+        with tqdm(total=1, desc=job, unit="run", bar_format=_WAITING) as bar:
+            dagster.wait_for_run(dagster.launch_job(job), bar.refresh)
+            bar.update()
+
+
+def _train(dagster: Conductor, size: DemoSize) -> None:
+    """Train the scoring architecture and LightGBM for every task, and the forest; then map the labelled particles."""
+    quick = {"cnn_model": {"ops": {"cnn_model": {"config": {"epochs": size.epochs}}}}}
+    wanted = {
+        "cnn_model": [key for key in networks.get_partition_keys() if key.startswith(f"{SCORED_BY.architecture}|")],
+        "lightgbm_model": tasks.get_partition_keys(),
+    }
+    backfills = []
+    for asset, keys in wanted.items():
+        missing = [key for key in keys if not dagster.is_made(asset, key)]
+        if missing:
+            backfill = dagster.launch_backfill([asset], missing, f"demonstration: {asset}", quick.get(asset))
+            backfills.append((backfill, asset, len(missing)))
+    _run_if_missing(dagster, train_forest.name, ("isolation_forest",))
+    for backfill, asset, runs in backfills:
+        with tqdm(total=runs, desc=asset, unit="model", bar_format=_WAITING) as bar:
+            dagster.wait_for_backfill(backfill, functools.partial(_show, bar))
+    _run_if_missing(dagster, map_labelled.name, ("synthetic_umap",))
+
+
+def _await_cores(dagster: Conductor, lab: Laboratory, size: DemoSize) -> None:
+    """Wait until the landing sensor and the automation conditions have taken every segment to its core's report."""
+    steps = [(name, cell) for cell in size.cells for name in SEGMENT_ASSETS]
+    steps += [(name, core) for core in size.cores for name in CORE_ASSETS]
+    with tqdm(total=len(steps), desc="segments and reports", unit="asset", bar_format=_WAITING) as bar:
+        watch = Watch()
+        while (done := sum(dagster.is_made(name, key) for name, key in steps)) < len(steps) or dagster.is_busy():
+            _show(bar, done)
+            watch.check(done, dagster)
+            time.sleep(3)
+        _show(bar, done)
+    for core in size.cores:
+        if not any(runs_of_cell(lab.landing, core, segment) for segment in size.segments):
+            raise OrchestrationError(f"no run of {core} is in {lab.landing}")
+
+
+class Watch:
+    """Gives up when nothing has happened for too long, or when a run has failed."""
+
+    def __init__(self, seconds: float = 240) -> None:
+        self._seconds, self._last, self._since = seconds, -1, time.monotonic()
+        self._began = time.time()
+
+    def check(self, done: int, dagster: Conductor) -> None:
+        """Note how much is done.
+
+        Raises:
+            OrchestrationError: a run failed since the wait began, or no progress was made for too long.
+        """
+        failed = dagster.failures_since(self._began)
+        if failed:
+            raise OrchestrationError("; ".join(f"{run.job_name}: {dagster.why(run.run_id)}" for run in failed[:3]))
+        if done != self._last or dagster.is_busy():
+            self._last, self._since = done, time.monotonic()
+        elif time.monotonic() - self._since > self._seconds:
+            raise OrchestrationError(
+                f"nothing has happened for {self._seconds:.0f} s; look at the sensors' ticks in the UI (`icecore ui`)"
+            )
+
+
+def _show(bar: tqdm, done: int) -> None:
+    bar.n = done
+    bar.refresh()
+
+
+_WAITING = "{desc:<22} |{bar:24}| {n_fmt}/{total_fmt} [{elapsed}]"

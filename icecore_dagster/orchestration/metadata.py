@@ -1,0 +1,90 @@
+"""What people see of an asset in the UI: counts, the head of a table, a picture, where the file lies."""
+
+import base64
+from collections.abc import Mapping
+from pathlib import Path
+
+import dagster as dg
+import pandas as pd
+from upath import UPath
+
+from icecore_dagster.learning.energy import EnergyUse
+from icecore_dagster.learning.metrics import ClassificationMetrics
+
+HEAD_ROWS = 5
+HEAD_COLUMNS = 12
+
+
+def table_head(frame: pd.DataFrame, rows: int = HEAD_ROWS) -> dg.MetadataValue:
+    """The first rows and columns of a table, as Markdown."""
+    shown = frame.iloc[:rows, :HEAD_COLUMNS]
+    cut = f"\n\n… {frame.shape[1] - HEAD_COLUMNS} more columns" if frame.shape[1] > HEAD_COLUMNS else ""
+    lines = [
+        "| " + " | ".join(map(str, shown.columns)) + " |",
+        "|" + " --- |" * shown.shape[1],
+        *("| " + " | ".join(_cell(v) for v in row) + " |" for row in shown.itertuples(index=False)),
+    ]
+    return dg.MetadataValue.md("\n".join(lines) + cut)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return "" if pd.isna(value) else f"{value:.4g}"
+    if isinstance(value, bytes):
+        return f"{len(value)} bytes"
+    return (
+        "" if value is None or value is pd.NA or value is pd.NaT else str(value).replace("|", "\\|").replace("\n", " ")
+    )
+
+
+def picture(png: bytes, alt: str) -> dg.MetadataValue:
+    """A picture inside the metadata itself, so that it shows offline."""
+    return dg.MetadataValue.md(f"![{alt}](data:image/png;base64,{base64.b64encode(png).decode()})")
+
+
+def stored_at(path: UPath | Path) -> dg.MetadataValue:
+    """Where a result lies: a path on this machine, or a URL."""
+    return dg.MetadataValue.path(str(path))
+
+
+def numbers(values: Mapping[str, object]) -> dict[str, dg.MetadataValue]:
+    """Plain facts as metadata, each in its own type; what is unknown says so."""
+    shown: dict[str, dg.MetadataValue] = {}
+    for key, value in values.items():
+        if isinstance(value, bool):
+            shown[key] = dg.MetadataValue.bool(value)
+        elif isinstance(value, int):
+            shown[key] = dg.MetadataValue.int(value)
+        elif isinstance(value, float):
+            shown[key] = dg.MetadataValue.float(value)
+        else:
+            shown[key] = dg.MetadataValue.text("unknown" if value is None else str(value))
+    return shown
+
+
+def energy_facts(use: EnergyUse | None) -> dict[str, dg.MetadataValue]:
+    """Seconds, energy and emissions of a piece of work, and how they were estimated."""
+    if use is None:
+        return {}
+    return numbers(
+        {
+            "seconds": use.seconds,
+            "energy (kWh)": use.kwh,
+            "emissions (g CO2eq)": use.co2eq_g,
+            "as far as by car (km)": use.car_km,
+            "energy estimated by": use.method,
+        }
+    )
+
+
+def metric_facts(metrics: ClassificationMetrics, held_out: str) -> dict[str, dg.MetadataValue]:
+    """How well a classifier did on a held-out set."""
+    return numbers(
+        {
+            f"{held_out}: particles": metrics.particles,
+            f"{held_out}: accuracy": metrics.accuracy,
+            f"{held_out}: balanced accuracy": metrics.balanced_accuracy,
+            f"{held_out}: macro F1": metrics.macro_f1,
+            f"{held_out}: calibration error": metrics.calibration_error,
+        }
+    )
