@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo ui test check format clean
+.PHONY: help install demo ui test check format docs clean
 
 help: ## list what can be made
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -27,7 +27,7 @@ ui: $(INSTALLED) ## open Dagster on http://127.0.0.1:3000 over ./data
 	$(BIN)/icecore ui
 
 test: $(INSTALLED) ## run every test
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 check: $(INSTALLED) ## lint, types, import directions, definitions
 	$(BIN)/ruff format --check .
@@ -39,6 +39,9 @@ check: $(INSTALLED) ## lint, types, import directions, definitions
 format: $(INSTALLED) ## lay out the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: $(INSTALLED) ## print docs/tables.md from the tables' declarations
+	$(BIN)/python -c "from pathlib import Path; from icecore_dagster.reports.dictionary import write_tables_page as w; w(Path('docs'))"
 
 clean: ## remove the virtual environment and caches; data/ stays
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache build *.egg-info

@@ -10,10 +10,10 @@ import pandas as pd
 from upath import UPath
 
 from icecore_dagster.learning.networks.tensors import TensorSet, open_tensors, write_tensors
-from icecore_dagster.particles.labelled import labelled_crops
+from icecore_dagster.particles.intake.labelled import labelled_crops
 from icecore_dagster.particles.laboratory import Laboratory
-from icecore_dagster.particles.schemas import SYNTHETIC_PARTICLES, SYNTHETIC_SPLIT
-from icecore_dagster.particles.store import is_local, local_folder, local_path, put_folder, read_note, read_table
+from icecore_dagster.particles.tables.schemas import SYNTHETIC_PARTICLES, SYNTHETIC_SPLIT
+from icecore_dagster.particles.tables.store import is_local, local_folder, local_path, put_folder, read_note, read_table
 
 TENSORS = "tensors/synthetic"
 

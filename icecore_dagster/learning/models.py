@@ -17,7 +17,7 @@ from upath import UPath
 
 from icecore_dagster.learning.energy import EnergyUse
 from icecore_dagster.learning.networks.transforms import TransformSpec
-from icecore_dagster.particles.store import atomic_files
+from icecore_dagster.particles.tables.store import atomic_files
 
 FORMAT_VERSION = 1
 CARD_FILE, CURRENT_FILE = "card.json", "current.json"

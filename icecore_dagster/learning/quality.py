@@ -1,7 +1,7 @@
 """Is a trained model good enough to score with? The answer gates everything that it would score."""
 
 from icecore_dagster.learning.models import ModelCard
-from icecore_dagster.particles.plausibility import Outcome
+from icecore_dagster.particles.tables.plausibility import Outcome
 
 LEAST_ROC_AUC = 0.6
 """Separating power below which a forest does not tell dust from anything else; 0.5 is chance."""

@@ -13,8 +13,8 @@ from icecore_dagster.learning.quality import good_enough
 from icecore_dagster.orchestration.metadata import table_head
 from icecore_dagster.orchestration.partitions import cell_of, cells, networks, tasks
 from icecore_dagster.orchestration.resources import LaboratoryResource
-from icecore_dagster.particles.plausibility import Outcome, believable
-from icecore_dagster.particles.store import count_rows, read_table
+from icecore_dagster.particles.tables.plausibility import Outcome, believable
+from icecore_dagster.particles.tables.store import count_rows, read_table
 
 SEGMENT_CHECKS: dict[str, str] = {
     "schema": "Every declared column is there, and every value within its declared bounds",

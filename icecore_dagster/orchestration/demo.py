@@ -22,7 +22,7 @@ from icecore_dagster.orchestration.jobs import (
     train_forest,
 )
 from icecore_dagster.orchestration.partitions import SCORED_BY, networks, tasks
-from icecore_dagster.particles.cells import runs_of_cell
+from icecore_dagster.particles.intake.cells import runs_of_cell
 from icecore_dagster.particles.laboratory import Laboratory
 from icecore_dagster.simulation.laboratory import simulate_ice, simulate_labelled
 

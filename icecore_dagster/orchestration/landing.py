@@ -19,7 +19,7 @@ from icecore_dagster.flowcam.landing import (
     parse_run_name,
     signature,
 )
-from icecore_dagster.particles.cells import combined_fingerprint
+from icecore_dagster.particles.intake.cells import combined_fingerprint
 
 
 class Patience(BaseModel):

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from icecore_dagster.particles.store import Store
+from icecore_dagster.particles.tables.store import Store
 
 DATA_VARIABLE, STORAGE_VARIABLE = "ICECORE_DATA", "ICECORE_STORAGE"
 

@@ -8,10 +8,10 @@ import pandas as pd
 from tqdm import tqdm
 
 from icecore_dagster.flowcam.run import Run, read_run
-from icecore_dagster.particles.crops import BLOCK
-from icecore_dagster.particles.ingest import UM_PER_PX_AT_20X, ingest_run
+from icecore_dagster.particles.intake.crops import BLOCK
+from icecore_dagster.particles.intake.ingest import UM_PER_PX_AT_20X, ingest_run
 from icecore_dagster.particles.laboratory import Laboratory
-from icecore_dagster.particles.store import atomic_file
+from icecore_dagster.particles.tables.store import atomic_file
 from icecore_dagster.scoring.engine import load_scoring_models, score_blocks
 
 SIZES = ("diameter_abd_um", "diameter_esd_um", "diameter_fd_um", "length_um", "width_um")

@@ -5,8 +5,8 @@ import pandas as pd
 
 from icecore_dagster.learning.maps import fit_map
 from icecore_dagster.particles.laboratory import Laboratory
-from icecore_dagster.particles.schemas import SEGMENT_ANOMALY_SCORES, SEGMENT_EMBEDDING, SEGMENT_PREDICTIONS
-from icecore_dagster.particles.store import count_rows, read_table
+from icecore_dagster.particles.tables.schemas import SEGMENT_ANOMALY_SCORES, SEGMENT_EMBEDDING, SEGMENT_PREDICTIONS
+from icecore_dagster.particles.tables.store import count_rows, read_table
 
 
 class NothingToMapError(ValueError):

@@ -4,7 +4,7 @@ import pandas as pd
 
 from icecore_dagster.particles.labels import TASKS
 from icecore_dagster.particles.laboratory import Laboratory
-from icecore_dagster.particles.schemas import (
+from icecore_dagster.particles.tables.schemas import (
     ANOMALY_RANKING,
     CLASS_DISTRIBUTION,
     SEGMENT_ANOMALY_SCORES,
@@ -12,7 +12,7 @@ from icecore_dagster.particles.schemas import (
     SEGMENT_PREDICTIONS,
     SEGMENT_RUNS,
 )
-from icecore_dagster.particles.store import read_table, write_table
+from icecore_dagster.particles.tables.store import read_table, write_table
 from icecore_dagster.scoring.abundance import class_distribution
 from icecore_dagster.scoring.ranking import rank_core
 

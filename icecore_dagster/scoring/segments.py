@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import pandas as pd
 
 from icecore_dagster.learning.energy import EnergyUse, measure_energy
-from icecore_dagster.particles.crops import blocks_with_crops
+from icecore_dagster.particles.intake.crops import blocks_with_crops
 from icecore_dagster.particles.laboratory import Laboratory
-from icecore_dagster.particles.schemas import (
+from icecore_dagster.particles.tables.schemas import (
     SEGMENT_ANOMALY_SCORES,
     SEGMENT_CROPS,
     SEGMENT_EMBEDDING,
@@ -17,7 +17,7 @@ from icecore_dagster.particles.schemas import (
     SEGMENT_PREDICTIONS,
     Table,
 )
-from icecore_dagster.particles.store import TableWriter, atomic_files
+from icecore_dagster.particles.tables.store import TableWriter, atomic_files
 from icecore_dagster.scoring.engine import ScoredBlock, load_scoring_models, score_blocks
 
 SCORES: tuple[Table, ...] = (SEGMENT_PREDICTIONS, SEGMENT_ANOMALY_SCORES, SEGMENT_EMBEDDING)

@@ -9,8 +9,8 @@ from icecore_dagster.orchestration.automation import WHEN_A_SEGMENT_IS_DONE
 from icecore_dagster.orchestration.metadata import numbers, picture, stored_at, table_head
 from icecore_dagster.orchestration.partitions import SCORED_BY, cells_of_core, cores
 from icecore_dagster.orchestration.resources import LaboratoryResource
-from icecore_dagster.particles.schemas import ANOMALY_RANKING, CLASS_DISTRIBUTION, MAP
-from icecore_dagster.particles.store import write_table
+from icecore_dagster.particles.tables.schemas import ANOMALY_RANKING, CLASS_DISTRIBUTION, MAP
+from icecore_dagster.particles.tables.store import write_table
 from icecore_dagster.reports.core_report import first_crops, write_core_report
 from icecore_dagster.reports.figures import class_distribution_figure
 from icecore_dagster.reports.gallery import contact_sheet

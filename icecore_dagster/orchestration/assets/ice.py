@@ -9,9 +9,9 @@ from icecore_dagster.orchestration.automation import WHEN_INPUTS_ARE_SOUND
 from icecore_dagster.orchestration.metadata import numbers, picture, stored_at, table_head
 from icecore_dagster.orchestration.partitions import cell_of, cells
 from icecore_dagster.orchestration.resources import LaboratoryResource
-from icecore_dagster.particles.cells import pack_segment, read_segment
-from icecore_dagster.particles.schemas import SEGMENT_CROPS, SEGMENT_PARTICLES
-from icecore_dagster.particles.store import read_table
+from icecore_dagster.particles.intake.cells import pack_segment, read_segment
+from icecore_dagster.particles.tables.schemas import SEGMENT_CROPS, SEGMENT_PARTICLES
+from icecore_dagster.particles.tables.store import read_table
 from icecore_dagster.reports.figures import size_distributions
 
 GROUP = "ice"

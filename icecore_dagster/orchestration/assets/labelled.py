@@ -8,10 +8,10 @@ from icecore_dagster.learning.networks.tensors import open_tensors
 from icecore_dagster.orchestration.assets.identity import OWNERS
 from icecore_dagster.orchestration.metadata import numbers, picture, stored_at, table_head
 from icecore_dagster.orchestration.resources import LaboratoryResource
-from icecore_dagster.particles.labelled import import_labelled, labelled_sources
-from icecore_dagster.particles.schemas import SEGMENT_REJECTS, SYNTHETIC_PARTICLES, SYNTHETIC_SPLIT
+from icecore_dagster.particles.intake.labelled import import_labelled, labelled_sources
 from icecore_dagster.particles.split import split_by_image, split_by_run
-from icecore_dagster.particles.store import local_folder, read_note, read_table, write_table
+from icecore_dagster.particles.tables.schemas import SEGMENT_REJECTS, SYNTHETIC_PARTICLES, SYNTHETIC_SPLIT
+from icecore_dagster.particles.tables.store import local_folder, read_note, read_table, write_table
 from icecore_dagster.reports.figures import size_distributions
 from icecore_dagster.reports.gallery import crop_sheet
 from icecore_dagster.simulation.laboratory import simulate_labelled, simulated_runs

@@ -12,8 +12,8 @@ from icecore_dagster.orchestration.automation import WHEN_THE_NETWORK_IS_NEW
 from icecore_dagster.orchestration.metadata import energy_facts, numbers, picture, stored_at, table_head
 from icecore_dagster.orchestration.partitions import SCORED_BY
 from icecore_dagster.orchestration.resources import LaboratoryResource
-from icecore_dagster.particles.schemas import MAP
-from icecore_dagster.particles.store import write_table
+from icecore_dagster.particles.tables.schemas import MAP
+from icecore_dagster.particles.tables.store import write_table
 from icecore_dagster.reports.maps import map_by_anomaly, map_by_class
 
 GROUP = "maps"

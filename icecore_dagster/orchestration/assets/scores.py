@@ -12,7 +12,7 @@ from icecore_dagster.orchestration.automation import WHEN_INPUTS_ARE_SOUND
 from icecore_dagster.orchestration.metadata import energy_facts, numbers, picture, stored_at, table_head
 from icecore_dagster.orchestration.partitions import SCORED_BY, cell_of, cells
 from icecore_dagster.orchestration.resources import LaboratoryResource
-from icecore_dagster.particles.store import read_table
+from icecore_dagster.particles.tables.store import read_table
 from icecore_dagster.reports.figures import score_figure
 from icecore_dagster.scoring.segments import SCORES, score_segment
 

@@ -9,11 +9,11 @@ import pandas as pd
 
 from icecore_dagster.flowcam.landing import RunName, RunNameError, RunSource, find_runs, fingerprint, parse_run_name
 from icecore_dagster.flowcam.run import read_run
-from icecore_dagster.particles.crops import pack_run
-from icecore_dagster.particles.ingest import Ingested, ingest_run, with_cell
+from icecore_dagster.particles.intake.crops import pack_run
+from icecore_dagster.particles.intake.ingest import Ingested, ingest_run, with_cell
 from icecore_dagster.particles.laboratory import Laboratory
-from icecore_dagster.particles.schemas import SEGMENT_CROPS, SEGMENT_PARTICLES, SEGMENT_REJECTS, SEGMENT_RUNS
-from icecore_dagster.particles.store import TableWriter, atomic_file, atomic_files, read_note
+from icecore_dagster.particles.tables.schemas import SEGMENT_CROPS, SEGMENT_PARTICLES, SEGMENT_REJECTS, SEGMENT_RUNS
+from icecore_dagster.particles.tables.store import TableWriter, atomic_file, atomic_files, read_note
 
 
 class SegmentError(ValueError):

@@ -10,7 +10,7 @@ from upath import UPath
 
 from icecore_dagster.flowcam.run import Run
 from icecore_dagster.particles.segment import border_grey
-from icecore_dagster.particles.store import read_table, stream_table
+from icecore_dagster.particles.tables.store import read_table, stream_table
 
 BLOCK = 1_024
 """Crops held in memory at once while packing or streaming."""

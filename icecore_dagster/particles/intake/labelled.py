@@ -11,8 +11,8 @@ from tqdm import tqdm
 
 from icecore_dagster.flowcam.landing import find_runs, fingerprint
 from icecore_dagster.flowcam.run import read_run
-from icecore_dagster.particles.cells import combined_fingerprint
-from icecore_dagster.particles.ingest import ingest_run
+from icecore_dagster.particles.intake.cells import combined_fingerprint
+from icecore_dagster.particles.intake.ingest import ingest_run
 from icecore_dagster.particles.labels import LABEL_KEYS, label_of_run
 from icecore_dagster.particles.laboratory import Laboratory
 

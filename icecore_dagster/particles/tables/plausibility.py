@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from icecore_dagster.particles.schemas import SEGMENT_PARTICLES, Table
+from icecore_dagster.particles.tables.schemas import SEGMENT_PARTICLES, Table
 
 ROUNDING = 0.02
 """Relative difference up to which two exported values agree: exports are rounded to 4 decimals, VS5 to 2."""

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from upath import UPath
 
-from icecore_dagster.particles.schemas import Table
+from icecore_dagster.particles.tables.schemas import Table
 
 ROW_GROUP = 8_192
 """Rows held in memory at once when a table is written or streamed."""

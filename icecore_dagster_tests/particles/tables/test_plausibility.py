@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from icecore_dagster.particles.measure import measure_particle
-from icecore_dagster.particles.plausibility import (
+from icecore_dagster.particles.properties import PROPERTIES
+from icecore_dagster.particles.tables.plausibility import (
     fits_declaration,
     flowcam_consistent,
     ids_unique,
@@ -13,8 +14,7 @@ from icecore_dagster.particles.plausibility import (
     share_of_rejects,
     sizes_plausible,
 )
-from icecore_dagster.particles.properties import PROPERTIES
-from icecore_dagster.particles.schemas import SEGMENT_PARTICLES
+from icecore_dagster.particles.tables.schemas import SEGMENT_PARTICLES
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 from upath import UPath
 
-from icecore_dagster.particles.schemas import SEGMENT_REJECTS, SchemaError
-from icecore_dagster.particles.store import (
+from icecore_dagster.particles.tables.schemas import SEGMENT_REJECTS, SchemaError
+from icecore_dagster.particles.tables.store import (
     Store,
     atomic_file,
     count_rows,
@@ -80,7 +80,7 @@ def test_a_remote_root_needs_no_other_code():
 
 KILLED_WRITER = """
     import sys, time
-    from icecore_dagster.particles.store import atomic_file
+    from icecore_dagster.particles.tables.store import atomic_file
     from pathlib import Path
     with atomic_file(Path(sys.argv[1])) as part:
         part.write_text("half")
