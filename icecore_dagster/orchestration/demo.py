@@ -6,7 +6,7 @@ Every stage is skipped when its result is there already, so that a demonstration
 import functools
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from tqdm import tqdm
@@ -39,16 +39,18 @@ class DemoSize:
         segments: depth ranges in cm of each core.
         replicates: repeated measurements of each segment.
         per_run: mean particles in one run.
-        epochs: passes over the training images; the full twenty are for a night.
+        epochs: passes over the training images for the network that scores the ice; the asset's own default is more.
+        other_epochs: the same for the networks of the other tasks.
         seed: the same seed draws the same particles.
     """
 
-    labelled: int = 4_000
+    labelled: int = 5_000
     cores: tuple[str, ...] = ("GRIP_3046", "GRIP_3136", "GRIP_3303", "GRIP_3306")
     segments: tuple[str, ...] = ("0_20", "20_40", "40_55")
     replicates: int = 2
     per_run: int = 700
-    epochs: int = 6
+    epochs: int = 8
+    other_epochs: int = 5
     seed: int = 2021
 
     @property
@@ -70,11 +72,12 @@ def run_demo(lab: Laboratory, size: DemoSize) -> dict[str, float]:
     began = time.monotonic()
     draw = functools.partial(simulate_labelled, lab.labelled, particles=size.labelled, seed=size.seed)
     _timed(seconds, "draw labelled runs", draw)
+    _timed(seconds, "draw ice runs", lambda: _draw_ice(lab, size))
     with conductor(lab) as dagster:
+        # From here on the landing sensor reads the ice runs beside the training.
         _timed(seconds, "read labelled runs", lambda: _run_if_missing(dagster, prepare_labelled.name, LABELLED_ASSETS))
         _timed(seconds, "train", lambda: _train(dagster, size))
-        _timed(seconds, "draw ice runs", lambda: _draw_ice(lab, size))
-        _timed(seconds, "read, score and report", lambda: _await_cores(dagster, lab, size))
+        _timed(seconds, "score and report", lambda: _await_cores(dagster, lab, size))
         _timed(seconds, "map the ice", lambda: _run_if_missing(dagster, map_ice.name, ("ice_umap",)))
     seconds["in all"] = time.monotonic() - began
     return seconds
@@ -108,22 +111,29 @@ def _run_if_missing(dagster: Conductor, job: str, assets: tuple[str, ...]) -> No
 
 def _train(dagster: Conductor, size: DemoSize) -> None:
     """Train the scoring architecture and LightGBM for every task, and the forest; then map the labelled particles."""
-    quick = {"cnn_model": {"ops": {"cnn_model": {"config": {"epochs": size.epochs}}}}}
-    wanted = {
-        "cnn_model": [key for key in networks.get_partition_keys() if key.startswith(f"{SCORED_BY.architecture}|")],
-        "lightgbm_model": tasks.get_partition_keys(),
-    }
-    backfills = []
-    for asset, keys in wanted.items():
-        missing = [key for key in keys if not dagster.is_made(asset, key)]
-        if missing:
-            backfill = dagster.launch_backfill([asset], missing, f"demonstration: {asset}", quick.get(asset))
-            backfills.append((backfill, asset, len(missing)))
+    of_architecture = [key for key in networks.get_partition_keys() if key.startswith(f"{SCORED_BY.architecture}|")]
+    scoring = str(SCORED_BY.network_key)
+    others = [key for key in of_architecture if key != scoring]
+    backfills = [
+        *_backfill_missing(dagster, "cnn_model", [scoring], {"epochs": size.epochs}),
+        *_backfill_missing(dagster, "cnn_model", others, {"epochs": size.other_epochs}),
+        *_backfill_missing(dagster, "lightgbm_model", tasks.get_partition_keys(), {}),
+    ]
     _run_if_missing(dagster, train_forest.name, ("isolation_forest",))
-    for backfill, asset, runs in backfills:
-        with tqdm(total=runs, desc=asset, unit="model", bar_format=_WAITING) as bar:
-            dagster.wait_for_backfill(backfill, functools.partial(_show, bar))
+    with tqdm(total=sum(runs for _, runs in backfills), desc="models", unit="model", bar_format=_WAITING) as bar:
+        for backfill, runs in backfills:
+            before = bar.n
+            dagster.wait_for_backfill(backfill, lambda done, before=before: _show(bar, before + done))
+            _show(bar, before + runs)
     _run_if_missing(dagster, map_labelled.name, ("synthetic_umap",))
+
+
+def _backfill_missing(dagster: Conductor, asset: str, keys: list[str], config: dict) -> Iterator[tuple[str, int]]:
+    """Queue the partitions of an asset that are not made yet: the backfill's id and how many runs it has."""
+    missing = [key for key in keys if not dagster.is_made(asset, key)]
+    if missing:
+        of_asset = {"ops": {asset: {"config": config}}} if config else None
+        yield dagster.launch_backfill([asset], missing, f"demonstration: {asset}", of_asset), len(missing)
 
 
 def _await_cores(dagster: Conductor, lab: Laboratory, size: DemoSize) -> None:

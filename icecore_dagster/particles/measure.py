@@ -12,12 +12,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from icecore_dagster.particles.measure_outline import Outline, measure_ferets, trace_outline
+from icecore_dagster.particles.measure_outline import measure_ferets, trace_outline
 
 FRINGE_PX = 4.5
 """What VisualSpreadsheet 3 to 5 takes off every linear size for the diffraction fringe; version 1 took nothing off."""
 
-GREY_MAX = 255
+_GREY_MAX = 255
+_SECTORS = 100
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class RawMeasurement:
         grey_sum: sum of grey over the mask.
         edge_gradient_grey: mean Sobel gradient over the outer contours.
         circle_fit: 1 for a contour that is a circle; not free of scale, as the instrument's is not.
-        symmetry: 1 for a mask that looks the same turned by 180 degrees (approximates the instrument's).
+        symmetry: 1 for a contour that looks the same turned by 180 degrees.
         parts: number of separate parts of the mask.
     """
 
@@ -119,6 +120,8 @@ def measure_raw(
     ferets = measure_ferets(outline.hull_px, capture_x_px, capture_y_px)
     moments = cv2.moments(outline.filled, binaryImage=True)
     major_px, minor_px = _legendre_axes(moments)
+    offsets_px = outline.contour_px - outline.contour_px.mean(axis=0)
+    radii_px = np.hypot(offsets_px[:, 0], offsets_px[:, 1])
     greys = crop[mask].astype(np.int64)
     grey_sum = int(greys.sum())
     return RawMeasurement(
@@ -138,8 +141,8 @@ def measure_raw(
         grey_sigma=sqrt(greys.size * int(greys @ greys) - grey_sum**2) / greys.size,
         grey_sum=float(grey_sum),
         edge_gradient_grey=_edge_gradient(crop, outline.contour_px),
-        circle_fit=_circle_fit(outline.contour_px),
-        symmetry=_symmetry(outline, moments),
+        circle_fit=_circle_fit(radii_px),
+        symmetry=_symmetry(offsets_px, radii_px),
         parts=outline.parts,
     )
 
@@ -254,21 +257,26 @@ def _edge_gradient(crop: NDArray[np.uint8], contour_px: NDArray[np.int32]) -> fl
     """Mean over the contour of (|Sobel x| + |Sobel y|) / 2, each pixel saturating at 255 as 8-bit images do."""
     gradient = np.abs(cv2.Sobel(crop, cv2.CV_16S, 1, 0)) + np.abs(cv2.Sobel(crop, cv2.CV_16S, 0, 1))
     along_contour = gradient[contour_px[:, 1], contour_px[:, 0]] // 2
-    return float(np.minimum(along_contour, GREY_MAX).mean())
+    return float(np.minimum(along_contour, _GREY_MAX).mean())
 
 
-def _circle_fit(contour_px: NDArray[np.int32]) -> float:
+def _circle_fit(radii_px: NDArray[np.float64]) -> float:
     """1 - spread of the contour's distances from its centroid over (3 + 0.3 their mean), in pixels; never below 0."""
-    offsets_px = contour_px - contour_px.mean(axis=0)
-    radii_px = np.hypot(offsets_px[:, 0], offsets_px[:, 1])
     return max(0.0, 1.0 - float(radii_px.std() / (3 + 0.3 * radii_px.mean())))
 
 
-def _symmetry(outline: Outline, moments: dict[str, float]) -> float:
-    """Share of the filled mask that falls on itself when turned by 180 degrees about its centroid."""
-    rows, columns = np.nonzero(outline.filled)
-    turned_columns = np.rint(2 * moments["m10"] / moments["m00"] - columns).astype(int)
-    turned_rows = np.rint(2 * moments["m01"] / moments["m00"] - rows).astype(int)
-    height, width = outline.filled.shape
-    inside = (turned_rows >= 0) & (turned_rows < height) & (turned_columns >= 0) & (turned_columns < width)
-    return float(outline.filled[turned_rows[inside], turned_columns[inside]].sum() / rows.size)
+def _symmetry(offsets_px: NDArray[np.float64], radii_px: NDArray[np.float64]) -> float:
+    """Least ratio of the mean radii of two opposite sectors, of 100; 0 if no two opposite ones hold contour.
+
+    The instrument leaves out pixels straight above and below the centroid (their slope is infinite).
+    """
+    aside = offsets_px[:, 0] != 0
+    angles = np.arctan2(offsets_px[aside, 1], offsets_px[aside, 0])
+    sectors = np.floor(angles * (_SECTORS / (2 * np.pi))).astype(np.int64) % _SECTORS
+    pixels = np.bincount(sectors, minlength=_SECTORS).reshape(2, -1)
+    radii_sum_px = np.bincount(sectors, radii_px[aside], minlength=_SECTORS).reshape(2, -1)
+    opposite = pixels.all(axis=0)
+    if not opposite.any():
+        return 0.0
+    mean_radii_px = radii_sum_px[:, opposite] / pixels[:, opposite]
+    return float((mean_radii_px.min(axis=0) / mean_radii_px.max(axis=0)).min())

@@ -15,7 +15,6 @@ class Certainty(StrEnum):
     """How well our formula is known to reproduce the instrument's own value."""
 
     EXACT = "exact"
-    APPROXIMATE = "approximate"
     UNPUBLISHED = "unpublished"
 
 
@@ -115,8 +114,7 @@ PROPERTIES: tuple[Property, ...] = (
         "symmetry",
         "Symmetry",
         "",
-        "share of the filled mask on itself turned by 180° about its centroid (approximates the instrument's)",
-        Certainty.APPROXIMATE,
+        "least ratio of mean radii of opposite sectors (100 of 3.6°) of the outer contour about its centroid",
     ),
     Property("transparency", "Transparency", "", "1 - Diameter (ABD) / Diameter (ESD)"),
     Property("volume_abd_um3", "Volume (ABD)", "µm³", "pi/6 * Diameter (ABD)^3"),

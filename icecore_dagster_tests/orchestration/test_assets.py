@@ -8,8 +8,8 @@ import pytest
 
 from icecore_dagster.learning.models import ModelNotFoundError
 from icecore_dagster.orchestration.jobs import CORE_ASSETS, SEGMENT_ASSETS
-from icecore_dagster.particles.crops import stream_crops
-from icecore_dagster.particles.store import count_rows, read_table
+from icecore_dagster.particles.intake.crops import stream_crops
+from icecore_dagster.particles.tables.store import count_rows, read_table
 from icecore_dagster.scoring.files import score_path, write_scores
 from icecore_dagster_tests.orchestration.conftest import CORE
 

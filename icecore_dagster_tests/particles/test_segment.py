@@ -1,13 +1,11 @@
 """Finding the particle in a crop that came without a mask."""
 
-import io
-from pathlib import Path
-
 import cv2
 import numpy as np
 import pandas as pd
 import pytest
 
+from icecore_dagster.flowcam.run import read_run
 from icecore_dagster.particles.measure import measure_particle
 from icecore_dagster.particles.segment import border_grey, segment_particle
 
@@ -77,11 +75,17 @@ def test_colour_image_is_refused():
 
 
 def test_masks_of_single_particles_are_the_instruments_own_pixel_for_pixel(colour_run):
-    single = _single_particles(colour_run)
-    assert len(single) == 404
-    for number, crop, background, mask in single:
-        ours = segment_particle(crop, background_grey=background, threshold_dark=20, threshold_light=None)
-        assert np.array_equal(ours, mask), number
+    run = read_run(colour_run)
+    calibration = cv2.imread(str(colour_run / "cal_image_000001.tif"), cv2.IMREAD_GRAYSCALE)
+    single = run.particles["Particles Per Chain"] == 1
+    assert single.sum() == 404
+    places = run.particles[["Capture X", "Capture Y"]].to_numpy(dtype=int)
+    for i, crop, mask in run.iter_crops():
+        if single[i]:
+            x, y = places[i]
+            background = calibration[y : y + crop.shape[0], x : x + crop.shape[1]]
+            ours = segment_particle(crop, background_grey=background, threshold_dark=20, threshold_light=None)
+            assert np.array_equal(ours, mask), i
 
 
 @pytest.mark.parametrize(
@@ -103,22 +107,3 @@ def test_real_ice_core_crop_gives_one_part_of_plausible_size(ice_core_particles,
     measured = measure_particle(crop, mask, um_per_px=0.277)
     assert measured["particles_per_chain"] == 1
     assert smallest_um < measured["diameter_fd_um"] < largest_um
-
-
-def _single_particles(folder: Path) -> list[tuple[int, np.ndarray, np.ndarray, np.ndarray]]:
-    """Number, grey crop, calibration image under it and the instrument's mask of every one-part particle."""
-    lines = next(folder.glob("*.lst")).read_text().splitlines()
-    fields = int(lines[1].split("|")[1])
-    names = [line.split("|")[0] for line in lines[2 : 2 + fields]]
-    rows = pd.read_csv(io.StringIO("\n".join(lines[2 + fields :])), sep="|", names=names)
-    calibration = cv2.imread(str(folder / "cal_image_000001.tif"), cv2.IMREAD_GRAYSCALE)
-    found = []
-    for collage, group in rows[rows["ppc"] == 1].groupby("collage_file"):
-        blue, green, red = (c.astype(int) for c in cv2.split(cv2.imread(str(folder / collage))))
-        grey = ((1868 * red + 9617 * green + 4899 * blue + 8192) >> 14).astype(np.uint8)
-        masks = cv2.imread(str(folder / collage.replace(".tif", "_bin.tif")), cv2.IMREAD_GRAYSCALE) > 0
-        for row in group.itertuples():
-            crop = np.s_[row.image_y : row.image_y + row.image_h, row.image_x : row.image_x + row.image_w]
-            frame = np.s_[row.src_y : row.src_y + row.image_h, row.src_x : row.src_x + row.image_w]
-            found.append((row.id, grey[crop], calibration[frame], masks[crop]))
-    return found

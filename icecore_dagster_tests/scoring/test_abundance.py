@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from scipy.stats import chi2_contingency, poisson
 
-from icecore_dagster.particles.schemas import CLASS_DISTRIBUTION
+from icecore_dagster.particles.tables.schemas import CLASS_DISTRIBUTION
 from icecore_dagster.scoring.abundance import class_distribution, overdispersion_p, poisson_interval
 
 CLASSES = ("dust", "ash", "pollen")

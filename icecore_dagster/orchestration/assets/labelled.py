@@ -14,7 +14,6 @@ from icecore_dagster.particles.tables.schemas import SEGMENT_REJECTS, SYNTHETIC_
 from icecore_dagster.particles.tables.store import local_folder, read_note, read_table, write_table
 from icecore_dagster.reports.figures import size_distributions
 from icecore_dagster.reports.gallery import crop_sheet
-from icecore_dagster.simulation.laboratory import simulate_labelled, simulated_runs
 
 GROUP = "labelled"
 
@@ -50,6 +49,8 @@ def synthetic_particles(
     context: dg.AssetExecutionContext, config: LabelledConfig, laboratory: LaboratoryResource
 ) -> dg.MaterializeResult:
     """Read every labelled run into one table."""
+    from icecore_dagster.simulation.laboratory import simulate_labelled, simulated_runs
+
     lab = laboratory.open()
     if not labelled_sources(lab) and config.draw_if_absent:
         context.log.info(f"no labelled run in {lab.labelled}: drawing {config.draw_if_absent} particles")

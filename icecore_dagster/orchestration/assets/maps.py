@@ -23,7 +23,7 @@ class LabelledMapConfig(dg.Config):
     """How the labelled particles are mapped."""
 
     most: int = Field(
-        default=10_000, ge=10, description="Labelled particles on the map at most, the same share of each label"
+        default=4_000, ge=10, description="Labelled particles on the map at most, the same share of each label"
     )
     n_neighbors: int = Field(default=25, ge=2, description="Neighbours whose distances the map tries to keep")
     min_dist: float = Field(default=0.6, ge=0, description="How close two points may lie on the map")

@@ -36,7 +36,7 @@ class NetworkConfig(dg.Config):
 
     epochs: int = Field(default=20, ge=1, description="Passes over the training images at most")
     patience: int = Field(default=5, ge=1, description="Stop after so many epochs without a lower validation loss")
-    batch_size: int = Field(default=64, ge=1, description="Images a step")
+    batch_size: int = Field(default=32, ge=1, description="Images a step")
     balanced: bool = Field(default=False, description="Draw equally many images of each class in every epoch")
     seed: int = Field(default=0, description="Of initial weights, order and random changes")
     threads: int = Field(

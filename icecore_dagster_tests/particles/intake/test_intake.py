@@ -132,7 +132,9 @@ def test_bare_crops_get_every_property_once_their_scale_is_known(tmp_path):
     assert known["diameter_fd_um"][0] == pytest.approx(0.5 * (37 - 4.5), rel=0.05)
 
 
-@pytest.mark.parametrize(("name", "um"), [("camp_11nov_4_fc80_20x", 0.277), ("a_10x_b", 0.554), ("GRIP_3046_0_20_1", None)])
+@pytest.mark.parametrize(
+    ("name", "um"), [("camp_11nov_4_fc80_20x", 0.277), ("a_10x_b", 0.554), ("GRIP_3046_0_20_1", None)]
+)
 def test_the_objective_in_a_name_gives_the_scale(name, um):
     assert calibration_from_name(name) == (pytest.approx(um) if um else None)
 

@@ -1,0 +1,1 @@
+"""Figures and pages, from tables and arrays already computed."""
