@@ -172,10 +172,10 @@ def ui(
     data: Data = None,
 ) -> None:
     """Open Dagster's UI over the laboratory's data, with its daemon, on this computer only."""
-    from icecore_dagster.orchestration.conductor import MODULE, prepare_home
+    from icecore_dagster.orchestration.conductor import MODULE, prepare_ui
 
     lab = _laboratory(data)
-    environment = prepare_home(lab)
+    environment = prepare_ui(lab)
     console.print(f"Dagster over {lab.data}: http://127.0.0.1:{port} (Ctrl-C ends it)")
     command = [sys.executable, "-m", "dagster", "dev", "-m", MODULE, "-h", "127.0.0.1", "-p", str(port)]
     os.execve(sys.executable, command, environment)

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
+from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
 from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import ModuleTarget
 from dagster_graphql.cli import execute_query
@@ -24,13 +25,9 @@ from icecore_dagster.particles.laboratory import DATA_VARIABLE, Laboratory
 
 MODULE = "icecore_dagster.definitions"
 _REPOSITORY = {"repositoryLocationName": MODULE, "repositoryName": "__repository__"}
-_UNFINISHED = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-]
+_GOING_ON = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
+_UNFINISHED = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED, *_GOING_ON]
+_UNFINISHED_BACKFILLS = BulkActionsFilter(statuses=[BulkActionStatus.REQUESTED])
 _POLL_SECONDS = 1.0
 _HEARTBEAT_SECONDS = 40
 """A daemon reports every 30 s."""
@@ -60,6 +57,23 @@ def prepare_home(lab: Laboratory) -> dict[str, str]:
     # Threads that wait must not spin: runs share the cores, and spinning slows the run beside them.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     return dict(os.environ)
+
+
+def prepare_ui(lab: Laboratory) -> dict[str, str]:
+    """Make a laboratory ready for Dagster's UI with a daemon of its own.
+
+    Returns:
+        The environment in which it is to be started.
+
+    Raises:
+        OrchestrationError: a daemon is serving this laboratory already; two would do everything twice.
+    """
+    environment = prepare_home(lab)
+    with dg.DagsterInstance.get() as instance:
+        if daemon_is_running(instance):
+            raise OrchestrationError(f"a Dagster daemon is serving {lab.data} already: use its UI, or stop it first")
+        bury_dead_runs(instance)
+    return environment
 
 
 @dataclass
@@ -169,6 +183,12 @@ class Conductor:
         """Whether any run is queued or running."""
         return self.instance.get_runs_count(dg.RunsFilter(statuses=_UNFINISHED)) > 0
 
+    def settle(self, tick: Callable[[], None] = lambda: None) -> None:
+        """Wait until nothing is queued or running and no backfill has runs to start, whether it ended well or not."""
+        while self.is_busy() or self.instance.get_backfills(filters=_UNFINISHED_BACKFILLS, limit=1):
+            tick()
+            time.sleep(_POLL_SECONDS)
+
     def failures_since(self, moment: float) -> list[dg.DagsterRun]:
         """Runs created after a moment (s since the epoch) that failed."""
         after = datetime.fromtimestamp(moment, tz=UTC)
@@ -205,6 +225,7 @@ def _daemon(instance: dg.DagsterInstance, lab: Laboratory, environment: dict[str
         log.info("using the Dagster daemon that is running")
         yield
         return
+    bury_dead_runs(instance)
     command = [sys.executable, "-m", "dagster._daemon", "run", "-m", MODULE]
     log_path = lab.dagster_home / "daemon.log"
     started = time.time()
@@ -223,6 +244,20 @@ def _daemon(instance: dg.DagsterInstance, lab: Laboratory, environment: dict[str
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def bury_dead_runs(instance: dg.DagsterInstance) -> int:
+    """Mark runs that were going on when everything was killed as failed, so that they can be started again.
+
+    To be called only while no daemon is running: then no process can be working on them.
+
+    Returns:
+        How many there were.
+    """
+    dead = instance.get_runs(dg.RunsFilter(statuses=_GOING_ON))
+    for run in dead:
+        instance.report_run_failed(run, "its process ended without a word, probably with the computer or the daemon")
+    return len(dead)
 
 
 def daemon_is_running(instance: dg.DagsterInstance) -> bool:

@@ -6,7 +6,7 @@ Every stage is skipped when its result is there already, so that a demonstration
 import functools
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from tqdm import tqdm
@@ -74,6 +74,7 @@ def run_demo(lab: Laboratory, size: DemoSize) -> dict[str, float]:
     _timed(seconds, "draw labelled runs", draw)
     _timed(seconds, "draw ice runs", lambda: _draw_ice(lab, size))
     with conductor(lab) as dagster:
+        dagster.settle()  # what an interrupted demonstration had queued
         # From here on the landing sensor reads the ice runs beside the training.
         _timed(seconds, "read labelled runs", lambda: _run_if_missing(dagster, prepare_labelled.name, LABELLED_ASSETS))
         _timed(seconds, "train", lambda: _train(dagster, size))
@@ -122,13 +123,12 @@ def _train(dagster: Conductor, size: DemoSize) -> None:
     _run_if_missing(dagster, train_forest.name, ("isolation_forest",))
     with tqdm(total=sum(runs for _, runs in backfills), desc="models", unit="model", bar_format=_WAITING) as bar:
         for backfill, runs in backfills:
-            before = bar.n
-            dagster.wait_for_backfill(backfill, lambda done, before=before: _show(bar, before + done))
+            dagster.wait_for_backfill(backfill, functools.partial(_show, bar, before=(before := int(bar.n))))
             _show(bar, before + runs)
     _run_if_missing(dagster, map_labelled.name, ("synthetic_umap",))
 
 
-def _backfill_missing(dagster: Conductor, asset: str, keys: list[str], config: dict) -> Iterator[tuple[str, int]]:
+def _backfill_missing(dagster: Conductor, asset: str, keys: Sequence[str], config: dict[str, int]) -> Iterator[tuple[str, int]]:
     """Queue the partitions of an asset that are not made yet: the backfill's id and how many runs it has."""
     missing = [key for key in keys if not dagster.is_made(asset, key)]
     if missing:
@@ -176,8 +176,8 @@ class Watch:
             )
 
 
-def _show(bar: tqdm, done: int) -> None:
-    bar.n = done
+def _show(bar: tqdm, done: int, before: int = 0) -> None:
+    bar.n = before + done
     bar.refresh()
 
 
