@@ -45,5 +45,5 @@ def backfill_core(lab: Laboratory, core: str) -> list[str]:
                 bar.n = done
                 bar.refresh()
 
-            dagster.wait_for_backfill(backfill, show)
+            dagster.wait_for_backfills([backfill], show)
     return imaged

@@ -27,7 +27,8 @@ MODULE = "icecore_dagster.definitions"
 _REPOSITORY = {"repositoryLocationName": MODULE, "repositoryName": "__repository__"}
 _GOING_ON = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
 _UNFINISHED = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED, *_GOING_ON]
-_UNFINISHED_BACKFILLS = BulkActionsFilter(statuses=[BulkActionStatus.REQUESTED])
+_BACKFILL_GOES_ON = (BulkActionStatus.REQUESTED, BulkActionStatus.CANCELING, BulkActionStatus.FAILING)
+_UNFINISHED_BACKFILLS = BulkActionsFilter(statuses=list(_BACKFILL_GOES_ON))
 _POLL_SECONDS = 1.0
 _HEARTBEAT_SECONDS = 40
 """A daemon reports every 30 s."""
@@ -153,24 +154,27 @@ class Conductor:
         if not run.is_success:
             raise OrchestrationError(f"run {run_id} of {run.job_name} ended as {run.status.value}: {self.why(run_id)}")
 
-    def wait_for_backfill(self, backfill_id: str, tick: Callable[[int], None] = lambda done: None) -> None:
-        """Wait until a backfill has ended well; `tick` hears how many of its runs have succeeded.
+    def wait_for_backfills(self, backfill_ids: Sequence[str], tick: Callable[[int], None] = lambda done: None) -> None:
+        """Wait until backfills have ended well; `tick` hears how many of their runs have succeeded.
 
         Raises:
-            OrchestrationError: the backfill or one of its runs failed or was cancelled.
+            OrchestrationError: a backfill or one of its runs failed or was cancelled.
         """
         while True:
-            backfill = self.instance.get_backfill(backfill_id)
-            runs = self.runs_of_backfill(backfill_id)
+            backfills = [self.instance.get_backfill(backfill_id) for backfill_id in backfill_ids]
+            runs = [run for backfill_id in backfill_ids for run in self.runs_of_backfill(backfill_id)]
             tick(sum(run.is_success for run in runs))
-            if backfill is not None and backfill.status.value not in ("REQUESTED", "CANCELING", "FAILING"):
+            if not any(backfill is None or backfill.status in _BACKFILL_GOES_ON for backfill in backfills):
                 break
             time.sleep(_POLL_SECONDS)
-        failed = [run for run in runs if not run.is_success]
-        if failed or backfill.status.value != "COMPLETED_SUCCESS":
-            reasons = "; ".join(f"{run.tags.get('dagster/partition')}: {self.why(run.run_id)}" for run in failed)
-            why = reasons or str(backfill.error)
-            raise OrchestrationError(f"backfill {backfill_id} ended as {backfill.status.value}: {why}")
+        failed = [f"{run.tags.get('dagster/partition')}: {self.why(run.run_id)}" for run in runs if not run.is_success]
+        for backfill in backfills:
+            if backfill and backfill.status is not BulkActionStatus.COMPLETED_SUCCESS:
+                failed.append(
+                    f"backfill {backfill.backfill_id} ended as {backfill.status.value} {backfill.error or ''}"
+                )
+        if failed:
+            raise OrchestrationError("; ".join(failed))
 
     def is_made(self, asset: str, partition: str | None = None) -> bool:
         """Whether an asset, or one partition of it, has been materialised."""

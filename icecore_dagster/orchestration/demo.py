@@ -72,13 +72,12 @@ def run_demo(lab: Laboratory, size: DemoSize) -> dict[str, float]:
     began = time.monotonic()
     draw = functools.partial(simulate_labelled, lab.labelled, particles=size.labelled, seed=size.seed)
     _timed(seconds, "draw labelled runs", draw)
-    _timed(seconds, "draw ice runs", lambda: _draw_ice(lab, size))
     with conductor(lab) as dagster:
         dagster.settle()  # what an interrupted demonstration had queued
-        # From here on the landing sensor reads the ice runs beside the training.
         _timed(seconds, "read labelled runs", lambda: _run_if_missing(dagster, prepare_labelled.name, LABELLED_ASSETS))
         _timed(seconds, "train", lambda: _train(dagster, size))
-        _timed(seconds, "score and report", lambda: _await_cores(dagster, lab, size))
+        _timed(seconds, "draw ice runs", lambda: _draw_ice(lab, size))
+        _timed(seconds, "read, score and report", lambda: _await_cores(dagster, lab, size))
         _timed(seconds, "map the ice", lambda: _run_if_missing(dagster, map_ice.name, ("ice_umap",)))
     seconds["in all"] = time.monotonic() - began
     return seconds
@@ -122,13 +121,13 @@ def _train(dagster: Conductor, size: DemoSize) -> None:
     ]
     _run_if_missing(dagster, train_forest.name, ("isolation_forest",))
     with tqdm(total=sum(runs for _, runs in backfills), desc="models", unit="model", bar_format=_WAITING) as bar:
-        for backfill, runs in backfills:
-            dagster.wait_for_backfill(backfill, functools.partial(_show, bar, before=(before := int(bar.n))))
-            _show(bar, before + runs)
+        dagster.wait_for_backfills([backfill for backfill, _ in backfills], functools.partial(_show, bar))
     _run_if_missing(dagster, map_labelled.name, ("synthetic_umap",))
 
 
-def _backfill_missing(dagster: Conductor, asset: str, keys: Sequence[str], config: dict[str, int]) -> Iterator[tuple[str, int]]:
+def _backfill_missing(
+    dagster: Conductor, asset: str, keys: Sequence[str], config: dict[str, int]
+) -> Iterator[tuple[str, int]]:
     """Queue the partitions of an asset that are not made yet: the backfill's id and how many runs it has."""
     missing = [key for key in keys if not dagster.is_made(asset, key)]
     if missing:
@@ -176,8 +175,8 @@ class Watch:
             )
 
 
-def _show(bar: tqdm, done: int, before: int = 0) -> None:
-    bar.n = before + done
+def _show(bar: tqdm, done: int) -> None:
+    bar.n = done
     bar.refresh()
 
 

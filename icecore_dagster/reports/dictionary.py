@@ -8,8 +8,8 @@ _HEAD = """# Tables
 
 Every table is Parquet below `data/results/tables/`: `<table>/<core>/<segment>.parquet`, `<table>/<core>.parquet`, or
 `<table>/<table>.parquet`. This page is printed by `make docs` from the declarations in
-`icecore_dagster/particles/tables/schemas.py`; a table is cast to its declaration when it is written, and a blocking check
-holds it against the bounds.
+`icecore_dagster/particles/tables/schemas.py`; a table is cast to its declaration when it is written, and a blocking
+check holds it against the bounds.
 
 A column `p_*` stands for one column a class. The note in square brackets says how well our formula is known to give the
 instrument's value: exact or unpublished.

@@ -60,7 +60,7 @@ def test_from_landing_to_report_and_backfill_of_one_core_alone(laboratory, train
         wait_until(lambda: all(dagster.is_made(*key) for key in keys) and not dagster.is_busy(), 400)
         before = set(made_by_run(dagster))
         backfill = dagster.launch_backfill(SEGMENT_ASSETS, [f"{CORE}|0_20"], "one core again")
-        dagster.wait_for_backfill(backfill)
+        dagster.wait_for_backfills([backfill])
         wait_until(lambda: not dagster.is_busy(), 120)
         touched = {key for run, keys in made_by_run(dagster).items() if run not in before for key in keys}
         assert touched <= {f"{CORE}|0_20", CORE}
