@@ -26,13 +26,16 @@ WHEN_THE_NETWORK_IS_NEW = (
 ).with_label("when the network is new")
 """For the labelled map: the network or the forest was trained anew, nothing it needs is missing or being made."""
 
+_A_SCORE_IS_NEW = AC.any_deps_updated().ignore(dg.AssetSelection.assets("segment_crops"))
+
 WHEN_A_SEGMENT_IS_DONE = (
-    AC.any_deps_updated().since_last_handled() & ~AC.any_deps_in_progress() & ~AC.in_progress()
+    _A_SCORE_IS_NEW.since_last_handled() & ~AC.any_deps_in_progress() & ~AC.in_progress()
 ).with_label("when a segment is done")
 """For what is rolled up per core.
 
-any_deps_updated().since_last_handled(): some segment of the core was scored after the last roll-up (plain `eager` would
-    wait for every cell of the matrix, imaged or not, and so for ever).
+since_last_handled: some segment of the core was scored after the last roll-up (plain `eager` would wait for every cell
+    of the matrix, imaged or not, and so for ever).
+but for the crops: they are packed before there is a score to roll up.
 ~any_deps_in_progress: wait for segments that are being scored, so that a core delivered at once is rolled up once.
 ~in_progress: never two roll-ups of one core at a time.
 """

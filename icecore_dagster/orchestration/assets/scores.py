@@ -12,9 +12,11 @@ from icecore_dagster.orchestration.automation import WHEN_INPUTS_ARE_SOUND
 from icecore_dagster.orchestration.metadata import energy_facts, numbers, picture, stored_at, table_head
 from icecore_dagster.orchestration.partitions import SCORED_BY, cell_of, cells
 from icecore_dagster.orchestration.resources import LaboratoryResource
+from icecore_dagster.particles.laboratory import Laboratory
+from icecore_dagster.particles.tables.schemas import Table
 from icecore_dagster.particles.tables.store import read_table
 from icecore_dagster.reports.figures import score_figure
-from icecore_dagster.scoring.segments import SCORES, score_segment
+from icecore_dagster.scoring.segments import SCORES, SegmentScored, score_segment
 
 GROUP = "scores"
 
@@ -62,20 +64,22 @@ def segment_scores(context: dg.AssetExecutionContext, laboratory: LaboratoryReso
         wanted=wanted,
         country=laboratory.country,
     )
-    for table in SCORES:
-        if table.name not in wanted:
-            continue
-        target = lab.store.table(table.name, core, segment)
-        frame = read_table(target)
-        yield dg.MaterializeResult(
-            asset_key=table.name,
-            metadata={
-                "dagster/row_count": scored.rows,
-                **numbers({f"{kind} model": version[:12] for kind, version in scored.models.items()}),
-                **energy_facts(scored.energy),
-                "particles a second": dg.MetadataValue.float(scored.rows / max(scored.energy.seconds, 1e-9)),
-                "head": table_head(frame),
-                "picture": picture(score_figure(table.name, frame), table.row),
-                "file": stored_at(target),
-            },
-        )
+    # Together, so that what depends on one of them does not start while another is still being described.
+    yield from [_described(lab, table, core, segment, scored) for table in SCORES if table.name in wanted]
+
+
+def _described(lab: Laboratory, table: Table, core: str, segment: str, scored: SegmentScored) -> dg.MaterializeResult:
+    target = lab.store.table(table.name, core, segment)
+    frame = read_table(target)
+    return dg.MaterializeResult(
+        asset_key=table.name,
+        metadata={
+            "dagster/row_count": scored.rows,
+            **numbers({f"{kind} model": version[:12] for kind, version in scored.models.items()}),
+            **energy_facts(scored.energy),
+            "particles a second": dg.MetadataValue.float(scored.rows / max(scored.energy.seconds, 1e-9)),
+            "head": table_head(frame),
+            "picture": picture(score_figure(table.name, frame), table.row),
+            "file": stored_at(target),
+        },
+    )
