@@ -65,8 +65,9 @@ def score(
     data: Data = None,
 ) -> None:
     """Score particles with the trained models, without Dagster: one row a particle."""
-    from icecore_dagster.scoring.files import score_path, write_scores
+    from icecore_dagster.scoring.files import require_known_ending, score_path, write_scores
 
+    require_known_ending(output)
     scores = score_path(path, _laboratory(data), um_per_px=calibration)
     write_scores(scores, output)
     counts = scores["predicted_class"].value_counts()
@@ -191,6 +192,13 @@ def main() -> None:
             raise
         console.file = sys.stderr
         console.print(f"icecore: {error}", markup=False, highlight=False)
+        sys.exit(1)
+    except Exception as error:
+        if os.environ.get("ICECORE_TRACEBACK"):
+            raise
+        console.file = sys.stderr
+        said = f"icecore: {type(error).__name__}: {error} (set ICECORE_TRACEBACK=1 to see where)"
+        console.print(said, markup=False, highlight=False)
         sys.exit(1)
 
 

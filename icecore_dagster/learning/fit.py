@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Literal
+from enum import StrEnum
 
 import numpy as np
 import pandas as pd
@@ -26,8 +26,15 @@ from icecore_dagster.learning.trees import TrainedTrees, TreesConfig, train_tree
 from icecore_dagster.particles.labels import TASKS
 from icecore_dagster.particles.laboratory import Laboratory
 
-SplitKind = Literal["by run", "by image"]
-_SPLIT_COLUMN: dict[SplitKind, str] = {"by run": "split", "by image": "split_by_image"}
+
+class SplitKind(StrEnum):
+    """How the labelled particles are divided: the headline is by run; the study's is by image."""
+
+    BY_RUN = "by run"
+    BY_IMAGE = "by image"
+
+
+_SPLIT_COLUMN = {SplitKind.BY_RUN: "split", SplitKind.BY_IMAGE: "split_by_image"}
 
 
 @dataclass(frozen=True)
@@ -69,7 +76,7 @@ def fit_network(
     architecture: str,
     config: TrainingConfig,
     *,
-    split: SplitKind = "by run",
+    split: SplitKind = SplitKind.BY_RUN,
     country: str = "DNK",
 ) -> FittedNetwork:
     """Train an image network on the labelled particles and save it as `models/cnn_model/<task>/<architecture>`.
@@ -92,7 +99,7 @@ def fit_network(
 
 
 def fit_trees(
-    lab: Laboratory, task: str, config: TreesConfig, *, split: SplitKind = "by run", country: str = "DNK"
+    lab: Laboratory, task: str, config: TreesConfig, *, split: SplitKind = SplitKind.BY_RUN, country: str = "DNK"
 ) -> FittedTrees:
     """Train LightGBM on the labelled particles' properties and save it as `models/lightgbm_model/<task>`."""
     labelled = open_labelled_set(lab)
@@ -103,7 +110,7 @@ def fit_trees(
 
 
 def fit_forest(
-    lab: Laboratory, config: ForestConfig, *, split: SplitKind = "by run", country: str = "DNK"
+    lab: Laboratory, config: ForestConfig, *, split: SplitKind = SplitKind.BY_RUN, country: str = "DNK"
 ) -> FittedForest:
     """Grow the isolation forest on labelled dust and save it as `models/isolation_forest`."""
     labelled = open_labelled_set(lab)
@@ -137,7 +144,7 @@ def fit_labelled_map(
     transform = model.card.transform or TransformSpec()
     with measure_energy(country) as meter:
         fitted = fit_map(run_on_rows(model.network, labelled.tensors, rows, transform).embeddings, seed, config)
-    provenance = replace(_provenance(labelled, "by run", meter.use), split_kind=model.card.split_kind)
+    provenance = replace(_provenance(labelled, SplitKind.BY_RUN, meter.use), split_kind=model.card.split_kind)
     card = save_map(lab.store.models / "synthetic_umap", fitted, model.card, provenance)
     forest = load_forest(lab.store.models / "isolation_forest").forest
     points = pd.DataFrame(

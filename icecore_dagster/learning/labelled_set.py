@@ -44,15 +44,17 @@ def keep_tensors(lab: Laboratory) -> UPath:
         LabelledSetError: the labelled runs are not those that the table was made from.
     """
     source = lab.store.table(SYNTHETIC_PARTICLES.name)
-    expected = read_table(source, ["particle_id"])["particle_id"].tolist()
+    table = read_table(source, ["particle_id", "run"])
+    expected, runs = table["particle_id"].tolist(), set(table["run"])
+    version = str(read_note(source).get("fingerprint", ""))
     target = lab.store.folder(TENSORS)
     if is_local(target):
-        write_tensors(local_path(target), _checked(expected, labelled_crops(lab)), expected)
+        write_tensors(local_path(target), _checked(expected, labelled_crops(lab, runs)), expected, source=version)
         return target
     lab.scratch.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=lab.scratch) as temporary:
         folder = Path(temporary) / target.name
-        write_tensors(folder, _checked(expected, labelled_crops(lab)), expected)
+        write_tensors(folder, _checked(expected, labelled_crops(lab, runs)), expected, source=version)
         put_folder(folder, target)
     return target
 
@@ -79,11 +81,13 @@ def open_labelled_set(lab: Laboratory) -> LabelledSet:
     version = str(read_note(lab.store.table(SYNTHETIC_PARTICLES.name)).get("fingerprint", ""))
     tensors = open_tensors(local_folder(lab.store.folder(TENSORS), lab.scratch, version[:16]))
     ids = table["particle_id"].to_numpy()
+    made_of = str(read_note(lab.store.table(SYNTHETIC_SPLIT.name)).get("fingerprint", ""))
+    sources = {"synthetic_split": made_of, "synthetic_tensors": tensors.source}
     for name, others in (
         ("synthetic_split", split["particle_id"].to_numpy()),
         ("synthetic_tensors", tensors.particle_ids),
     ):
-        if len(ids) != len(others) or not (ids == others).all():
+        if sources[name] != version or len(ids) != len(others) or not (ids == others).all():
             raise LabelledSetError(
                 f"{name} was not made from the present synthetic_particles; materialise {name} again"
             )

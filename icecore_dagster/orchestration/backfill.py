@@ -4,7 +4,7 @@ from tqdm import tqdm
 
 from icecore_dagster.flowcam.landing import RunNameError, find_runs, parse_run_name
 from icecore_dagster.orchestration.conductor import OrchestrationError, conductor
-from icecore_dagster.orchestration.jobs import SEGMENT_ASSETS
+from icecore_dagster.orchestration.jobs import CORE_ASSETS, SEGMENT_ASSETS
 from icecore_dagster.orchestration.partitions import CORE, SEGMENT, cell_key
 from icecore_dagster.particles.laboratory import Laboratory
 
@@ -23,7 +23,7 @@ def imaged_segments(lab: Laboratory, core: str) -> list[str]:
 
 
 def backfill_core(lab: Laboratory, core: str) -> list[str]:
-    """Materialise every segment asset of one core, and wait until it is done.
+    """Materialise every segment asset of one core, then its report, and wait until that is done.
 
     Returns:
         The segments that were processed.
@@ -46,4 +46,6 @@ def backfill_core(lab: Laboratory, core: str) -> list[str]:
                 bar.refresh()
 
             dagster.wait_for_backfills([backfill], show)
+        dagster.settle()  # what the automation conditions have begun by themselves
+        dagster.wait_for_backfills([dagster.launch_backfill(CORE_ASSETS, [core], f"report on {core} again")])
     return imaged

@@ -11,9 +11,10 @@ import dagster as dg
 from icecore_dagster.learning.models import load_model
 from icecore_dagster.learning.quality import good_enough
 from icecore_dagster.orchestration.metadata import table_head
-from icecore_dagster.orchestration.partitions import cell_of, cells, networks, tasks
+from icecore_dagster.orchestration.partitions import cell_of, cells, network_of, networks, tasks
 from icecore_dagster.orchestration.resources import LaboratoryResource
-from icecore_dagster.particles.tables.plausibility import Outcome, believable
+from icecore_dagster.particles.intake.cells import UNREADABLE
+from icecore_dagster.particles.tables.plausibility import Outcome, believable, believable_labelled
 from icecore_dagster.particles.tables.store import count_rows, read_table
 
 SEGMENT_CHECKS: dict[str, str] = {
@@ -61,6 +62,44 @@ def segment_is_believable(
         yield as_result(name, "segment_particles", outcome)
 
 
+LABELLED_CHECKS = ("schema", "unique_ids", "plausible_sizes", "flowcam_consistency")
+
+
+@dg.multi_asset_check(
+    specs=[
+        dg.AssetCheckSpec(name, asset="synthetic_particles", blocking=True, description=SEGMENT_CHECKS[name])
+        for name in LABELLED_CHECKS
+    ]
+)
+def labelled_are_believable(
+    context: dg.AssetCheckExecutionContext, laboratory: LaboratoryResource
+) -> Iterator[dg.AssetCheckResult]:
+    """Ask every question of `plausibility.believable_labelled` about the stored table."""
+    particles = read_table(laboratory.open().store.table("synthetic_particles"))
+    for name, outcome in believable_labelled(particles).items():
+        yield as_result(name, "synthetic_particles", outcome)
+
+
+@dg.asset_check(
+    asset="segment_particles",
+    name="every_run_readable",
+    description="Every run of the segment could be read; one that could not leaves the others unaffected",
+    partitions_def=cells,
+)
+def every_run_is_readable(
+    context: dg.AssetCheckExecutionContext, laboratory: LaboratoryResource
+) -> dg.AssetCheckResult:
+    """Warn, without gating, of runs that could not be read at all."""
+    runs = read_table(laboratory.open().store.table("segment_runs", *cell_of(context)))
+    unreadable = runs.loc[runs["format"] == UNREADABLE, ["run", "problems"]]
+    return dg.AssetCheckResult(
+        passed=unreadable.empty,
+        severity=dg.AssetCheckSeverity.WARN,
+        description="; ".join(unreadable["problems"]) or f"all {len(runs)} runs were read",
+        metadata={"unreadable": table_head(unreadable)},
+    )
+
+
 GATE = "model_quality"
 _GATE_TEXT = "Clearly better than guessing on labelled runs that the model did not learn from"
 
@@ -70,7 +109,7 @@ def network_is_good_enough(
     context: dg.AssetCheckExecutionContext, laboratory: LaboratoryResource
 ) -> dg.AssetCheckResult:
     """Gate what a network would score by its balanced accuracy on validation runs."""
-    architecture, task = context.partition_key.split("|", 1)
+    task, architecture = network_of(context)
     card, _ = load_model(laboratory.open().store.models / "cnn_model" / task / architecture, "network")
     return as_result(GATE, "cnn_model", good_enough(card))
 
@@ -93,4 +132,11 @@ def forest_is_good_enough(
     return as_result(GATE, "isolation_forest", good_enough(card))
 
 
-CHECKS = (segment_is_believable, network_is_good_enough, trees_are_good_enough, forest_is_good_enough)
+CHECKS = (
+    labelled_are_believable,
+    segment_is_believable,
+    every_run_is_readable,
+    network_is_good_enough,
+    trees_are_good_enough,
+    forest_is_good_enough,
+)

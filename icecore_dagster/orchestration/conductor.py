@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -77,12 +78,30 @@ def prepare_ui(lab: Laboratory) -> dict[str, str]:
     return environment
 
 
+@dataclass(frozen=True)
+class Daemon:
+    """The daemon that works on what we ask for: our own process, or somebody else's (no process)."""
+
+    process: subprocess.Popen | None = None
+    log_path: Path | None = None
+
+    def require(self) -> None:
+        """Make sure that it has not died.
+
+        Raises:
+            OrchestrationError: our own daemon has ended.
+        """
+        if self.process is not None and self.process.poll() is not None:
+            raise OrchestrationError(f"Dagster's daemon has ended; its log is {self.log_path}")
+
+
 @dataclass
 class Conductor:
     """An open line to Dagster: its records, and the code location that requests are addressed to."""
 
     instance: dg.DagsterInstance
     workspace: WorkspaceProcessContext
+    daemon: Daemon
 
     def launch_job(self, job: str, *, partition: str | None = None) -> str:
         """Queue one run of a job and return its id."""
@@ -150,6 +169,7 @@ class Conductor:
             if run is not None and run.is_finished:
                 break
             tick()
+            self.daemon.require()
             time.sleep(_POLL_SECONDS)
         if not run.is_success:
             raise OrchestrationError(f"run {run_id} of {run.job_name} ended as {run.status.value}: {self.why(run_id)}")
@@ -166,6 +186,7 @@ class Conductor:
             tick(sum(run.is_success for run in runs))
             if not any(backfill is None or backfill.status in _BACKFILL_GOES_ON for backfill in backfills):
                 break
+            self.daemon.require()
             time.sleep(_POLL_SECONDS)
         failed = [f"{run.tags.get('dagster/partition')}: {self.why(run.run_id)}" for run in runs if not run.is_success]
         for backfill in backfills:
@@ -191,6 +212,7 @@ class Conductor:
         """Wait until nothing is queued or running and no backfill has runs to start, whether it ended well or not."""
         while self.is_busy() or self.instance.get_backfills(filters=_UNFINISHED_BACKFILLS, limit=1):
             tick()
+            self.daemon.require()
             time.sleep(_POLL_SECONDS)
 
     def failures_since(self, moment: float) -> list[dg.DagsterRun]:
@@ -217,17 +239,17 @@ def conductor(lab: Laboratory) -> Iterator[Conductor]:
     target = ModuleTarget(module_name=MODULE, attribute=None, working_directory=None, location_name=MODULE)
     with (
         dg.DagsterInstance.get() as instance,
-        _daemon(instance, lab, environment),
+        _daemon(instance, lab, environment) as daemon,
         WorkspaceProcessContext(instance, target) as workspace,
     ):
-        yield Conductor(instance, workspace)
+        yield Conductor(instance, workspace, daemon)
 
 
 @contextlib.contextmanager
-def _daemon(instance: dg.DagsterInstance, lab: Laboratory, environment: dict[str, str]) -> Iterator[None]:
+def _daemon(instance: dg.DagsterInstance, lab: Laboratory, environment: dict[str, str]) -> Iterator[Daemon]:
     if daemon_is_running(instance):
         log.info("using the Dagster daemon that is running")
-        yield
+        yield Daemon()
         return
     bury_dead_runs(instance)
     command = [sys.executable, "-m", "dagster._daemon", "run", "-m", MODULE]
@@ -240,7 +262,7 @@ def _daemon(instance: dg.DagsterInstance, lab: Laboratory, environment: dict[str
             if process.poll() is not None or time.time() > started + _DAEMON_START_SECONDS:
                 raise OrchestrationError(f"Dagster's daemon did not start; its log is {log_path}")
             time.sleep(_POLL_SECONDS / 2)
-        yield
+        yield Daemon(process, log_path)
     finally:
         process.terminate()
         try:

@@ -160,6 +160,7 @@ def _await(dagster: Conductor, wanted: Sequence[tuple[str, str]], what: str) -> 
         while (done := sum(dagster.is_made(name, key) for name, key in wanted)) < len(wanted):
             _show(bar, done)
             watch.check(done, dagster)
+            dagster.daemon.require()
             time.sleep(2)
         _show(bar, done)
 

@@ -1,6 +1,7 @@
 """What people see of an asset in the UI: counts, the head of a table, a picture, where the file lies."""
 
 import base64
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -60,6 +61,18 @@ def numbers(values: Mapping[str, object]) -> dict[str, dg.MetadataValue]:
         else:
             shown[key] = dg.MetadataValue.text("unknown" if value is None else str(value))
     return shown
+
+
+class Stopwatch:
+    """Seconds since it was made, for the metadata of an asset that does not measure energy."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+
+    @property
+    def facts(self) -> dict[str, dg.MetadataValue]:
+        """The seconds so far."""
+        return numbers({"seconds": time.monotonic() - self._began})
 
 
 def energy_facts(use: EnergyUse | None) -> dict[str, dg.MetadataValue]:

@@ -10,6 +10,7 @@ import dagster as dg
 
 from icecore_dagster.learning.networks.architectures import ARCHITECTURES
 from icecore_dagster.particles.labels import TASKS
+from icecore_dagster.scoring.files import DEFAULT_ARCHITECTURE, DEFAULT_TASK
 
 CORE, SEGMENT = "core", "segment"
 cores = dg.DynamicPartitionsDefinition(name=CORE)
@@ -30,8 +31,8 @@ class ScoredBy:
     Ice holds contamination, so the task that knows contamination is the default.
     """
 
-    task: str = "seven_class"
-    architecture: str = "A3"
+    task: str = DEFAULT_TASK
+    architecture: str = DEFAULT_ARCHITECTURE
 
     @property
     def network_key(self) -> dg.MultiPartitionKey:
@@ -59,11 +60,18 @@ def cell_key(core: str, segment: str) -> dg.MultiPartitionKey:
 
 def cell_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> tuple[str, str]:
     """Core and segment that a run is for."""
-    key = context.partition_key
-    dimensions = key.keys_by_dimension if isinstance(key, dg.MultiPartitionKey) else dict(_dimensions(key))
-    return dimensions["core"], dimensions["segment"]
+    dimensions = _dimensions(context.partition_key, (CORE, SEGMENT))
+    return dimensions[CORE], dimensions[SEGMENT]
 
 
-def _dimensions(key: str) -> list[tuple[str, str]]:
-    core, segment = key.split("|", 1)
-    return [("core", core), ("segment", segment)]
+def network_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> tuple[str, str]:
+    """Task and architecture that a run is for."""
+    dimensions = _dimensions(context.partition_key, ("architecture", "task"))
+    return dimensions["task"], dimensions["architecture"]
+
+
+def _dimensions(key: str, names: tuple[str, str]) -> dict[str, str]:
+    """The parts of a two-dimensional key, by name; a run from the command line hands it over as plain text."""
+    if isinstance(key, dg.MultiPartitionKey):
+        return dict(key.keys_by_dimension)
+    return dict(zip(names, key.split("|", 1), strict=True))

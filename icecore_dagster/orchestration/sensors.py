@@ -4,8 +4,8 @@ import time
 
 import dagster as dg
 
+from icecore_dagster.orchestration.arrivals import Memory, Patience, decide
 from icecore_dagster.orchestration.jobs import ingest_segment
-from icecore_dagster.orchestration.landing import Memory, Patience, decide
 from icecore_dagster.orchestration.partitions import cell_key, cores, segments
 from icecore_dagster.orchestration.resources import LaboratoryResource
 
@@ -20,7 +20,7 @@ SECONDS_BETWEEN_LOOKS = 15
     "segments that are new or whose bytes have changed.",
 )
 def landing_sensor(context: dg.SensorEvaluationContext, laboratory: LaboratoryResource) -> dg.SensorResult:
-    """Request the cells that `landing.decide` names, with their partition keys."""
+    """Request the cells that `arrivals.decide` names, with their partition keys."""
     memory = Memory.model_validate_json(context.cursor) if context.cursor else Memory()
     decision = decide(laboratory.open().landing, memory, Patience(), time.time)
     for note in decision.notes:

@@ -47,11 +47,13 @@ class CoreReport:
         address: where the page is.
         sheet: PNG of the first candidates.
         facts: headline numbers.
+        candidates: the first of the ranking, as shown on the page.
     """
 
     address: UPath | Path
     sheet: bytes
     facts: dict[str, object]
+    candidates: pd.DataFrame
 
 
 def write_core_report(lab: Laboratory, core: str, output: Path | None = None) -> CoreReport:
@@ -80,7 +82,8 @@ def write_core_report(lab: Laboratory, core: str, output: Path | None = None) ->
         "rows refused": len(content.rejects),
         "candidates shown": len(content.candidates),
     }
-    return CoreReport(address, contact_sheet(content.candidates.head(_SHEET_PARTICLES), content.crops), facts)
+    sheet = contact_sheet(content.candidates.head(_SHEET_PARTICLES), content.crops)
+    return CoreReport(address, sheet, facts, content.candidates)
 
 
 def first_crops(lab: Laboratory, core: str, particles: pd.DataFrame) -> dict[str, np.ndarray]:

@@ -103,7 +103,7 @@ def _with_source(value: float | None, unit: str, source: str) -> str:
 
 
 def _has_masks(run: Run) -> bool:
-    return bool(len(run.particles)) and run.mask(0) is not None
+    return any(run.mask(i) is not None for i in range(min(len(run.particles), 5)))
 
 
 def _numbers(run: Run) -> dict[str, Any]:

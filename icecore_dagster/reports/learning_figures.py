@@ -168,3 +168,31 @@ def anomaly_histogram(scores: pd.DataFrame, by: str = "label") -> bytes:
     rows[-1].set_xlabel(ANOMALY_AXIS, fontsize=LABEL_POINTS, color=INK)
     rows[0].set_title("Particles of the class per bin (%); line: median", fontsize=LABEL_POINTS, color=INK, loc="left")
     return png_of(figure)
+
+
+def split_figure(counts: pd.DataFrame) -> bytes:
+    """How the labelled particles are divided: particles of each label in each set, with the number of runs.
+
+    Args:
+        counts: label, split, runs, particles; a row a label and set.
+
+    Returns:
+        PNG.
+    """
+    labels = ordered_classes(counts["label"])
+    figure = new_figure(7.5, 0.45 * len(labels) + 1.2)
+    axes = figure.subplots()
+    left = np.zeros(len(labels))
+    for name, shade in (("train", "#495057"), ("validation", "#868e96"), ("test", "#ced4da")):
+        of_set = counts[counts["split"] == name].set_index("label").reindex(labels)
+        widths = of_set["particles"].fillna(0).to_numpy(dtype=float)
+        bars = axes.barh([class_title(label) for label in labels], widths, left=left, color=shade, label=name)
+        texts = [f"{int(n)} runs" if n == n else "" for n in of_set["runs"]]
+        axes.bar_label(
+            bars, texts, label_type="center", color="white" if name == "train" else INK, fontsize=NOTE_POINTS
+        )
+        left += widths
+    plain_axes(axes, "Labelled particles", "")
+    axes.invert_yaxis()
+    figure.legend(loc="outside upper center", ncols=3, frameon=False, fontsize=NOTE_POINTS)
+    return png_of(figure)

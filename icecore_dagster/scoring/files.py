@@ -51,6 +51,8 @@ def score_path(
     models = load_scoring_models(lab.store.models, task, architecture, embedding=False)
     run = read_run(path)
     known = ingest_run(run, um_per_px=um_per_px).particles
+    if known.empty:
+        raise ValueError(f"{path}: no particle can be scored; `icecore inspect {path}` says what is wrong")
     measured = known if known["calibration_um_per_px"].notna().all() else _as_if_at_20x(run, known)
     pieces = []
     blocks = score_blocks(_blocks(run, measured), models, embedding=False)
@@ -62,8 +64,8 @@ def score_path(
             pieces.append(block.predictions.join(block.anomaly.drop(columns=shared)))
             bar.update(len(block.predictions))
     scores = pd.concat(pieces, ignore_index=True) if pieces else pd.DataFrame()
-    sizes = known[[*SIZES, "calibration_um_per_px"]]
-    return pd.concat([scores, sizes.reset_index(drop=True)], axis=1)
+    sizes = known[[*SIZES, "calibration_um_per_px"]].reset_index(drop=True)
+    return pd.concat([scores, sizes], axis=1)
 
 
 def _as_if_at_20x(run: Run, known: pd.DataFrame) -> pd.DataFrame:
@@ -73,16 +75,21 @@ def _as_if_at_20x(run: Run, known: pd.DataFrame) -> pd.DataFrame:
 
 
 def _blocks(run: Run, particles: pd.DataFrame) -> Iterator[tuple[pd.DataFrame, list[np.ndarray | None]]]:
-    crops: dict[int, np.ndarray | None] = {}
-    start = 0
-    for i, crop, _ in run.iter_crops():
-        crops[i] = crop
-        while start + BLOCK <= len(particles) and all(k in crops for k in range(start, start + BLOCK)):
-            yield particles.iloc[start : start + BLOCK], [crops.pop(k) for k in range(start, start + BLOCK)]
-            start += BLOCK
-    rest = range(start, len(particles))
-    if rest:
-        yield particles.iloc[start:], [crops.get(k) for k in rest]
+    """Particles with their crops, which are read in the particles' own order; those without an image come last."""
+    stream = run.iter_crops()
+    for start in range(0, len(particles), BLOCK):
+        block = particles.iloc[start : start + BLOCK]
+        yield block, [next(stream)[1] if has_image else None for has_image in block["has_image"]]
+
+
+def require_known_ending(output: Path) -> None:
+    """Refuse a file of scores that is neither Parquet nor CSV, before anything is scored.
+
+    Raises:
+        ValueError: the file has another ending.
+    """
+    if output.suffix not in (".parquet", ".csv"):
+        raise ValueError(f"{output}: scores are written as .parquet or .csv; give the file one of these endings")
 
 
 def write_scores(scores: pd.DataFrame, output: Path) -> None:
@@ -91,8 +98,7 @@ def write_scores(scores: pd.DataFrame, output: Path) -> None:
     Raises:
         ValueError: the file has another ending.
     """
-    if output.suffix not in (".parquet", ".csv"):
-        raise ValueError(f"{output}: scores are written as .parquet or .csv; give the file one of these endings")
+    require_known_ending(output)
     with atomic_file(output) as path:
         if output.suffix == ".parquet":
             scores.to_parquet(path, index=False)

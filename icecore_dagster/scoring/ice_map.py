@@ -46,6 +46,8 @@ def map_ice(lab: Laboratory, *, share: float, most: int, seed: int) -> pd.DataFr
             sample = sample.merge(scores, on="particle_id", how="left", validate="one_to_one")
         samples.append(sample)
     points = pd.concat(samples, ignore_index=True)
+    if points.empty:
+        raise NothingToMapError(f"no scored particle in {lab.store.root} has an image; there is nothing to map")
     vectors = points[[c for c in points if str(c).startswith("e_")]].to_numpy(dtype=np.float32)
     coordinates = fit_map(vectors, seed).coordinates
     return pd.DataFrame(

@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from icecore_dagster.particles.intake.cells import UNREADABLE
 from icecore_dagster.particles.labels import TASKS
 from icecore_dagster.particles.laboratory import Laboratory
 from icecore_dagster.particles.tables.schemas import (
@@ -12,7 +13,7 @@ from icecore_dagster.particles.tables.schemas import (
     SEGMENT_PREDICTIONS,
     SEGMENT_RUNS,
 )
-from icecore_dagster.particles.tables.store import read_table, write_table
+from icecore_dagster.particles.tables.store import read_note, read_table, write_table
 from icecore_dagster.scoring.abundance import class_distribution
 from icecore_dagster.scoring.ranking import rank_core
 
@@ -22,12 +23,16 @@ class CoreNotScoredError(ValueError):
 
 
 def scored_segments(lab: Laboratory, core: str) -> list[str]:
-    """Segments of a core whose predictions and anomaly scores are stored, by depth."""
-    stored = [
-        {path.stem for path in lab.store.tables(table.name, core)}
-        for table in (SEGMENT_PREDICTIONS, SEGMENT_ANOMALY_SCORES)
-    ]
-    return sorted(set.intersection(*stored), key=depth_of)
+    """Segments of a core whose predictions and anomaly scores are of the particles as they were last read, by depth.
+
+    A segment that was read anew and did not pass its checks keeps its old scores; it is left out until it is scored
+    again.
+    """
+    stored = {path.stem: read_note(path).get("fingerprint") for path in lab.store.tables(SEGMENT_PARTICLES.name, core)}
+    for table in (SEGMENT_PREDICTIONS, SEGMENT_ANOMALY_SCORES):
+        scored = {path.stem: read_note(path).get("fingerprint") for path in lab.store.tables(table.name, core)}
+        stored = {segment: print_ for segment, print_ in stored.items() if scored.get(segment) == print_}
+    return sorted(stored, key=depth_of)
 
 
 def depth_of(segment: str) -> tuple[float, str]:
@@ -55,6 +60,7 @@ def keep_class_distribution(lab: Laboratory, core: str, task: str) -> pd.DataFra
     """Count the predicted classes of a core by segment and replicate, and keep the table."""
     predictions = core_table(lab, SEGMENT_PREDICTIONS.name, core, ["run", "predicted_class"])
     runs = core_table(lab, SEGMENT_RUNS.name, core)
+    runs = runs[runs["format"] != UNREADABLE]
     distribution = class_distribution(predictions, runs, TASKS[task].classes)
     write_table(lab.store.table(CLASS_DISTRIBUTION.name, core), distribution, CLASS_DISTRIBUTION)
     return distribution

@@ -17,12 +17,16 @@ from icecore_dagster.particles.tables.schemas import (
     SEGMENT_PREDICTIONS,
     Table,
 )
-from icecore_dagster.particles.tables.store import TableWriter, atomic_files
+from icecore_dagster.particles.tables.store import TableWriter, atomic_files, read_note
 from icecore_dagster.scoring.engine import ScoredBlock, load_scoring_models, score_blocks
 
 SCORES: tuple[Table, ...] = (SEGMENT_PREDICTIONS, SEGMENT_ANOMALY_SCORES, SEGMENT_EMBEDDING)
 
 ALL_SCORES: tuple[str, ...] = tuple(table.name for table in SCORES)
+
+
+class SegmentNotReadyError(ValueError):
+    """A segment's crops and particles are not of the same runs."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,7 @@ def score_segment(
 
     Raises:
         ModelMismatchError, ModelNotFoundError: the models do not fit, or are not there.
+        SegmentNotReadyError: the crops are of other runs than the particles.
     """
     names = set(wanted)
     parts = {
@@ -74,11 +79,18 @@ def score_segment(
     tables = [table for table in SCORES if table.name in names]
     source = lab.store.table(SEGMENT_PARTICLES.name, core, segment)
     crops = lab.store.table(SEGMENT_CROPS.name, core, segment)
+    fingerprint = read_note(source).get("fingerprint")
+    if read_note(crops).get("fingerprint") != fingerprint:
+        raise SegmentNotReadyError(
+            f"{core} {segment}: its crops were packed from other runs than its particles were read from; "
+            "materialise segment_crops of this segment first"
+        )
+    note = {"models": models.versions, "fingerprint": fingerprint}
     targets = [lab.store.table(table.name, core, segment) for table in tables]
     rows = 0
     with measure_energy(country) as meter, atomic_files(targets) as paths, contextlib.ExitStack() as stack:
         writers = {
-            table.name: stack.enter_context(TableWriter(path, table, {"models": models.versions}))
+            table.name: stack.enter_context(TableWriter(path, table, note))
             for table, path in zip(tables, paths, strict=True)
         }
         for block in score_blocks(blocks_with_crops(source, crops), models, **parts):

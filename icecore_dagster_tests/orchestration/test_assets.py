@@ -8,6 +8,7 @@ import pytest
 
 from icecore_dagster.learning.models import ModelNotFoundError
 from icecore_dagster.orchestration.jobs import CORE_ASSETS, SEGMENT_ASSETS
+from icecore_dagster.particles.intake.cells import SegmentError
 from icecore_dagster.particles.intake.crops import stream_crops
 from icecore_dagster.particles.tables.store import count_rows, read_table
 from icecore_dagster.scoring.files import score_path, write_scores
@@ -60,6 +61,7 @@ def test_all_blocking_checks_of_a_sound_segment_pass(scored):
         "plausible_sizes",
         "flowcam_consistency",
         "share_of_rejects",
+        "every_run_readable",
     }
     assert all(e.passed for e in evaluations)
 
@@ -73,9 +75,7 @@ def test_a_segment_asset_shows_counts_a_table_and_where_it_lies(scored, asset):
     assert metadata["seconds"].value >= 0
 
 
-@pytest.mark.parametrize(
-    "asset", ["segment_particles", "segment_predictions", "segment_anomaly_scores", "segment_embedding"]
-)
+@pytest.mark.parametrize("asset", SEGMENT_ASSETS)
 def test_a_picture_is_inside_the_metadata(scored, asset):
     assert any("data:image/png;base64," in str(value.value) for value in metadata_of(scored[0], asset).values())
 
@@ -124,16 +124,43 @@ def test_the_same_bytes_give_the_same_data_version_and_other_bytes_replace_the_r
     assert set(read_table(bench.lab.store.table("segment_particles", CORE, "0_20"))["replicate"]) == {1}
 
 
-def test_a_run_that_cannot_be_read_fails_with_its_file_and_keeps_the_old_result(bench):
+def spoil(bench, *replicates: int) -> None:
+    for replicate in replicates:
+        listing = bench.lab.landing / f"{CORE}_0_20_{replicate}" / f"{CORE}_0_20_{replicate}.lst"
+        listing.write_text(listing.read_text().replace("017", "099", 1))
+
+
+def test_a_run_that_cannot_be_read_leaves_its_replicate_unaffected(bench):
+    (cell,) = bench.add_cells(CORE, "0_20")
+    spoil(bench, 1)
+    result = bench.make("segment_particles", partition=cell)
+    stored = read_table(bench.lab.store.table("segment_particles", CORE, "0_20"))
+    assert set(stored["replicate"]) == {2}
+    (warning,) = [e for e in result.get_asset_check_evaluations() if not e.passed]
+    assert warning.check_name == "every_run_readable"
+    assert f"{CORE}_0_20_1.lst" in warning.description
+    assert "099" in warning.description
+
+
+def test_a_segment_that_cannot_be_read_at_all_says_why_and_keeps_the_old_result(bench):
     (cell,) = bench.add_cells(CORE, "0_20")
     bench.make("segment_particles", partition=cell)
     target = bench.lab.store.table("segment_particles", CORE, "0_20")
     rows = count_rows(target)
-    listing = bench.lab.landing / f"{CORE}_0_20_1" / f"{CORE}_0_20_1.lst"
-    listing.write_text(listing.read_text().replace("017", "099", 1))
-    result = bench.make("segment_particles", partition=cell, raise_on_error=False)
-    assert not result.success
+    spoil(bench, 1, 2)
+    with pytest.raises(SegmentError, match=f"{CORE}_0_20_1.lst.*099"):
+        bench.make("segment_particles", partition=cell)
     assert count_rows(target) == rows
+
+
+def test_a_segment_read_anew_but_not_scored_is_left_out_of_its_core(bench):
+    cells = bench.add_cells(CORE, "0_20", "20_40")
+    for cell in cells:
+        bench.make(*SEGMENT_ASSETS, partition=cell)
+    shutil.rmtree(bench.lab.landing / f"{CORE}_0_20_2")
+    bench.make("segment_particles", partition=cells[0])
+    assert bench.make(*CORE_ASSETS, partition=CORE).success
+    assert set(read_table(bench.lab.store.table("anomaly_ranking", CORE))["segment"]) == {"20_40"}
 
 
 def test_crops_of_changed_runs_are_refused(bench):

@@ -63,6 +63,7 @@ def test_from_landing_to_report_and_backfill_of_one_core_alone(laboratory, train
         dagster.wait_for_backfills([backfill])
         wait_until(lambda: not dagster.is_busy(), 120)
         touched = {key for run, keys in made_by_run(dagster).items() if run not in before for key in keys}
+        assert f"{CORE}|0_20" in touched
         assert touched <= {f"{CORE}|0_20", CORE}
     for core in (CORE, "GRIP_3136"):
         assert laboratory.store.report(f"{core}.html").exists()

@@ -55,6 +55,7 @@ class TensorSet:
         pixels: uint8 (total,) memory map, native pixels one crop after the other.
         shapes: int32 (n, 2), height and width of each native crop.
         offsets: int64 (n,), where each crop starts in `pixels`.
+        source: version of the particles that the crops are of.
     """
 
     images: np.ndarray
@@ -62,6 +63,7 @@ class TensorSet:
     pixels: np.ndarray
     shapes: np.ndarray
     offsets: np.ndarray
+    source: str = ""
 
     def __len__(self) -> int:
         return len(self.particle_ids)
@@ -74,7 +76,11 @@ class TensorSet:
 
 
 def write_tensors(
-    folder: Path, crops: Iterable[np.ndarray], particle_ids: Sequence[str], size_px: int = NETWORK_INPUT_PX
+    folder: Path,
+    crops: Iterable[np.ndarray],
+    particle_ids: Sequence[str],
+    size_px: int = NETWORK_INPUT_PX,
+    source: str = "",
 ) -> None:
     """Write crops as memory-mappable arrays; an existing folder is replaced only once everything is written.
 
@@ -85,6 +91,7 @@ def write_tensors(
         crops: uint8 (h, w) each, in the order of `particle_ids`.
         particle_ids: one name a crop, none twice.
         size_px: side of the network's input.
+        source: version of the particles that the crops are of; kept with them.
 
     Raises:
         ValueError: no particles, a name twice, fewer or more crops than names, or a crop that is not uint8 (h, w).
@@ -98,7 +105,9 @@ def write_tensors(
         shapes = _write_images(partial, crops, ids, size_px)
         np.save(partial / "shapes.npy", shapes)
         np.save(partial / "particle_ids.npy", ids)
-        (partial / "tensors.json").write_text(json.dumps({"format_version": FORMAT_VERSION, "size_px": size_px}))
+        (partial / "tensors.json").write_text(
+            json.dumps({"format_version": FORMAT_VERSION, "size_px": size_px, "source": source})
+        )
 
 
 def open_tensors(folder: Path) -> TensorSet:
@@ -112,7 +121,8 @@ def open_tensors(folder: Path) -> TensorSet:
     head = folder / "tensors.json"
     if not head.exists():
         raise FileNotFoundError(f"no tensors in {folder}: write them first (asset synthetic_tensors)")
-    version = json.loads(head.read_text()).get("format_version")
+    facts = json.loads(head.read_text())
+    version = facts.get("format_version")
     if version != FORMAT_VERSION:
         raise TensorFormatError(
             f"{head}: format {version}, this version reads {FORMAT_VERSION}; write the tensors again"
@@ -120,6 +130,7 @@ def open_tensors(folder: Path) -> TensorSet:
     shapes = np.load(folder / "shapes.npy")
     sizes = shapes.astype(np.int64).prod(axis=1)
     return TensorSet(
+        source=facts.get("source", ""),
         images=np.load(folder / "images.npy", mmap_mode="r"),
         particle_ids=np.load(folder / "particle_ids.npy"),
         pixels=np.load(folder / "pixels.npy", mmap_mode="r"),

@@ -1,21 +1,16 @@
-"""What people read, one partition a core: class distribution, ranking, report; and the map of all cores' ice."""
+"""What people read, one partition a core: class distribution, ranking, report."""
 
 import dagster as dg
-from pydantic import Field
 
 from icecore_dagster.orchestration.assets.identity import OWNERS
-from icecore_dagster.orchestration.assets.scores import segment_scores
 from icecore_dagster.orchestration.automation import WHEN_A_SEGMENT_IS_DONE
-from icecore_dagster.orchestration.metadata import numbers, picture, stored_at, table_head
+from icecore_dagster.orchestration.metadata import Stopwatch, numbers, picture, stored_at, table_head
 from icecore_dagster.orchestration.partitions import SCORED_BY, cells_of_core, cores
 from icecore_dagster.orchestration.resources import LaboratoryResource
-from icecore_dagster.particles.tables.schemas import ANOMALY_RANKING, CLASS_DISTRIBUTION, MAP
-from icecore_dagster.particles.tables.store import write_table
+from icecore_dagster.particles.tables.schemas import ANOMALY_RANKING, CLASS_DISTRIBUTION
 from icecore_dagster.reports.core_report import first_crops, write_core_report
 from icecore_dagster.reports.figures import class_distribution_figure
 from icecore_dagster.reports.gallery import contact_sheet
-from icecore_dagster.reports.maps import map_by_anomaly, map_by_class
-from icecore_dagster.scoring.ice_map import map_ice
 from icecore_dagster.scoring.rollup import keep_class_distribution, keep_ranking
 
 GROUP = "cores"
@@ -37,13 +32,14 @@ def _of_segments(*names: str) -> list[dg.AssetDep]:
 )
 def class_distribution(context: dg.AssetExecutionContext, laboratory: LaboratoryResource) -> dg.MaterializeResult:
     """Count the predicted classes of a core."""
-    lab, core = laboratory.open(), context.partition_key
+    lab, core, watch = laboratory.open(), context.partition_key, Stopwatch()
     distribution = keep_class_distribution(lab, core, SCORED_BY.task)
     pooled = distribution[distribution["replicate"].isna()]
     return dg.MaterializeResult(
         metadata={
             "dagster/row_count": len(distribution),
             **numbers({f"particles predicted {c}": int(n) for c, n in pooled.groupby("class")["count"].sum().items()}),
+            **watch.facts,
             "picture": picture(class_distribution_figure(distribution), "classes by segment and replicate"),
             "table": table_head(pooled, rows=len(pooled)),
             "file": stored_at(lab.store.table(CLASS_DISTRIBUTION.name, core)),
@@ -64,13 +60,14 @@ def class_distribution(context: dg.AssetExecutionContext, laboratory: Laboratory
 )
 def anomaly_ranking(context: dg.AssetExecutionContext, laboratory: LaboratoryResource) -> dg.MaterializeResult:
     """Rank the particles of a core."""
-    lab, core = laboratory.open(), context.partition_key
+    lab, core, watch = laboratory.open(), context.partition_key, Stopwatch()
     ranking = keep_ranking(lab, core)
     first = ranking.head(24)
     shown = ["rank", "particle_id", "predicted_class", "interest", "anomaly_score", "rank_score", "diameter_esd_um"]
     return dg.MaterializeResult(
         metadata={
             "dagster/row_count": len(ranking),
+            **watch.facts,
             "first candidates": picture(
                 contact_sheet(first, first_crops(lab, core, first)), "the first of the ranking"
             ),
@@ -92,49 +89,14 @@ def anomaly_ranking(context: dg.AssetExecutionContext, laboratory: LaboratoryRes
 )
 def core_report(context: dg.AssetExecutionContext, laboratory: LaboratoryResource) -> dg.MaterializeResult:
     """Write the page of a core."""
+    watch = Stopwatch()
     written = write_core_report(laboratory.open(), context.partition_key)
     return dg.MaterializeResult(
         metadata={
             **numbers(written.facts),
+            **watch.facts,
+            "head": table_head(written.candidates),
             "page": stored_at(written.address),
             "first candidates": picture(written.sheet, "the first of the ranking"),
-        }
-    )
-
-
-class IceMapConfig(dg.Config):
-    """How much of the ice is mapped."""
-
-    share: float = Field(
-        default=0.15, gt=0, le=1, description="Share of each segment's particles that the map is fitted on"
-    )
-    most: int = Field(default=20_000, ge=10, description="Particles on the map at most")
-    seed: int = Field(default=0, description="The same seed gives the same map")
-
-
-@dg.asset(
-    deps=[dg.AssetDep(key, partition_mapping=dg.AllPartitionMapping()) for key in segment_scores.keys],
-    group_name="maps",
-    owners=OWNERS,
-    kinds={"umap", "parquet"},
-    code_version="1",
-    pool="training",
-    description="UMAP fitted on a share of all cores' ice, by predicted class and by anomaly. Renewed at night.",
-)
-def ice_umap(
-    context: dg.AssetExecutionContext, config: IceMapConfig, laboratory: LaboratoryResource
-) -> dg.MaterializeResult:
-    """Map the ice."""
-    lab = laboratory.open()
-    points = map_ice(lab, share=config.share, most=config.most, seed=config.seed)
-    target = lab.store.table("ice_umap")
-    write_table(target, points, MAP)
-    return dg.MaterializeResult(
-        metadata={
-            "dagster/row_count": len(points),
-            "by class": picture(map_by_class(points), "ice particles by predicted class"),
-            "by anomaly": picture(map_by_anomaly(points), "ice particles by anomaly score"),
-            "head": table_head(points),
-            "file": stored_at(target),
         }
     )

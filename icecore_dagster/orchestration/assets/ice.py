@@ -1,18 +1,18 @@
 """The ice, one cell a segment: its particles and its crops, read from the runs in the landing folder."""
 
-import time
-
 import dagster as dg
 
 from icecore_dagster.orchestration.assets.identity import OWNERS
 from icecore_dagster.orchestration.automation import WHEN_INPUTS_ARE_SOUND
-from icecore_dagster.orchestration.metadata import numbers, picture, stored_at, table_head
+from icecore_dagster.orchestration.metadata import Stopwatch, numbers, picture, stored_at, table_head
 from icecore_dagster.orchestration.partitions import cell_of, cells
 from icecore_dagster.orchestration.resources import LaboratoryResource
 from icecore_dagster.particles.intake.cells import pack_segment, read_segment
+from icecore_dagster.particles.intake.crops import read_crops
 from icecore_dagster.particles.tables.schemas import SEGMENT_CROPS, SEGMENT_PARTICLES
 from icecore_dagster.particles.tables.store import read_table
 from icecore_dagster.reports.figures import size_distributions
+from icecore_dagster.reports.gallery import contact_sheet
 
 GROUP = "ice"
 
@@ -28,11 +28,12 @@ GROUP = "ice"
 )
 def segment_particles(context: dg.AssetExecutionContext, laboratory: LaboratoryResource) -> dg.MaterializeResult:
     """Read the runs of a segment."""
-    lab, cell, began = laboratory.open(), cell_of(context), time.monotonic()
+    lab, cell, watch = laboratory.open(), cell_of(context), Stopwatch()
     read = read_segment(lab, *cell)
     metadata: dict[str, dg.MetadataValue] = {
         "dagster/row_count": dg.MetadataValue.int(len(read.particles)),
-        **numbers({"runs": len(read.runs), "rows refused": len(read.rejects), "seconds": time.monotonic() - began}),
+        **numbers({"runs": len(read.runs), "rows refused": len(read.rejects)}),
+        **watch.facts,
         "volume imaged (ml)": table_head(read.runs[["run", "volume_imaged_ml", "volume_source"]], rows=len(read.runs)),
         "head": table_head(read.particles),
         "sizes": picture(size_distributions(read.particles, by="run"), "size distribution by run"),
@@ -59,17 +60,19 @@ def segment_particles(context: dg.AssetExecutionContext, laboratory: LaboratoryR
 )
 def segment_crops(context: dg.AssetExecutionContext, laboratory: LaboratoryResource) -> dg.MaterializeResult:
     """Pack the crops of a segment."""
-    lab, cell, began = laboratory.open(), cell_of(context), time.monotonic()
+    lab, cell, watch = laboratory.open(), cell_of(context), Stopwatch()
     packed = pack_segment(lab, *cell)
     target = lab.store.table(SEGMENT_CROPS.name, *cell)
     size = target.stat().st_size
     sizes = read_table(target, ["particle_id", "run", "height_px", "width_px", "background_grey"])
+    first = read_table(lab.store.table(SEGMENT_PARTICLES.name, *cell)).query("has_image").head(12)
     return dg.MaterializeResult(
         metadata={
             "dagster/row_count": packed,
             **numbers({"megabytes": size / 1e6, "bytes a particle": size / max(packed, 1)}),
-            **numbers({"seconds": time.monotonic() - began}),
+            **watch.facts,
             "head": table_head(sizes),
+            "crops": picture(contact_sheet(first, read_crops(target, first["particle_id"])), "the first crops"),
             "file": stored_at(target),
         }
     )

@@ -6,7 +6,7 @@ from pydantic import Field
 from icecore_dagster.learning.labelled_set import keep_tensors
 from icecore_dagster.learning.networks.tensors import open_tensors
 from icecore_dagster.orchestration.assets.identity import OWNERS
-from icecore_dagster.orchestration.metadata import numbers, picture, stored_at, table_head
+from icecore_dagster.orchestration.metadata import Stopwatch, numbers, picture, stored_at, table_head
 from icecore_dagster.orchestration.resources import LaboratoryResource
 from icecore_dagster.particles.intake.labelled import import_labelled, labelled_sources
 from icecore_dagster.particles.split import split_by_image, split_by_run
@@ -14,6 +14,7 @@ from icecore_dagster.particles.tables.schemas import SEGMENT_REJECTS, SYNTHETIC_
 from icecore_dagster.particles.tables.store import local_folder, read_note, read_table, write_table
 from icecore_dagster.reports.figures import size_distributions
 from icecore_dagster.reports.gallery import crop_sheet
+from icecore_dagster.reports.learning_figures import split_figure
 
 GROUP = "labelled"
 
@@ -27,6 +28,9 @@ class LabelledConfig(dg.Config):
         description="Labelled particles to simulate if no labelled run is there; 0 to refuse instead",
     )
     seed: int = Field(default=2021, description="The same seed draws the same particles")
+    mix_simulated: bool = Field(
+        default=False, description="Learn from simulated runs as well where imported ones are there"
+    )
 
 
 class SplitConfig(dg.Config):
@@ -51,22 +55,25 @@ def synthetic_particles(
     """Read every labelled run into one table."""
     from icecore_dagster.simulation.laboratory import simulate_labelled, simulated_runs
 
-    lab = laboratory.open()
+    lab, watch = laboratory.open(), Stopwatch()
     if not labelled_sources(lab) and config.draw_if_absent:
         context.log.info(f"no labelled run in {lab.labelled}: drawing {config.draw_if_absent} particles")
         simulate_labelled(lab.labelled, particles=config.draw_if_absent, seed=config.seed)
-    imported = import_labelled(lab, simulated_runs(lab.labelled))
+    imported = import_labelled(lab, simulated_runs(lab.labelled), mix_simulated=config.mix_simulated)
     target = lab.store.table(SYNTHETIC_PARTICLES.name)
     write_table(target, imported.particles, SYNTHETIC_PARTICLES, {"fingerprint": imported.fingerprint})
     write_table(lab.store.table("synthetic_rejects"), imported.rejects, SEGMENT_REJECTS)
     counts = imported.particles["label"].value_counts().to_dict()
+    origins = imported.particles["source"].value_counts().to_dict()
     return dg.MaterializeResult(
         data_version=dg.DataVersion(imported.fingerprint),
         metadata={
             "dagster/row_count": len(imported.particles),
             **numbers({f"particles of {label}": int(n) for label, n in counts.items()}),
+            **numbers({f"{origin} particles": int(n) for origin, n in origins.items()}),
             **numbers({"runs": imported.particles["run"].nunique(), "rows refused": len(imported.rejects)}),
             **numbers({"particles without an image, left out": imported.without_image}),
+            **watch.facts,
             "head": table_head(imported.particles),
             "sizes": picture(size_distributions(imported.particles, by="label"), "size distribution by label"),
             "file": stored_at(target),
@@ -87,7 +94,7 @@ def synthetic_split(
     context: dg.AssetExecutionContext, config: SplitConfig, laboratory: LaboratoryResource
 ) -> dg.MaterializeResult:
     """Divide the labelled particles."""
-    store = laboratory.open().store
+    store, watch = laboratory.open().store, Stopwatch()
     source = store.table(SYNTHETIC_PARTICLES.name)
     particles = read_table(source, ["particle_id", "run", "label"])
     shares = {"validation": config.validation, "test": config.test}
@@ -102,7 +109,10 @@ def synthetic_split(
         metadata={
             "dagster/row_count": len(split),
             **numbers({f"particles in {side}": int(n) for side, n in split["split"].value_counts().items()}),
+            **watch.facts,
+            "head": table_head(split),
             "division": table_head(counts, rows=len(counts)),
+            "picture": picture(split_figure(counts), "particles and runs of each label in each set"),
             "file": stored_at(target),
         }
     )
@@ -118,7 +128,7 @@ def synthetic_split(
 )
 def synthetic_tensors(context: dg.AssetExecutionContext, laboratory: LaboratoryResource) -> dg.MaterializeResult:
     """Resize and keep every labelled crop."""
-    lab = laboratory.open()
+    lab, watch = laboratory.open(), Stopwatch()
     folder = keep_tensors(lab)
     table = lab.store.table(SYNTHETIC_PARTICLES.name)
     known = read_table(table, ["label", "calibration_um_per_px"])
@@ -131,6 +141,8 @@ def synthetic_tensors(context: dg.AssetExecutionContext, laboratory: LaboratoryR
             "dagster/row_count": len(tensors),
             **numbers({"megabytes": (tensors.images.nbytes + tensors.pixels.nbytes) / 1e6}),
             **numbers({"network input": " x ".join(map(str, tensors.images.shape)) + ", uint8"}),
+            **watch.facts,
+            "head": table_head(known.value_counts().rename("particles").reset_index()),
             "examples": picture(crop_sheet(crops, scales[0] if len(scales) == 1 else None), "some crops of each label"),
             "folder": stored_at(folder),
         }

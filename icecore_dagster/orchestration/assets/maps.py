@@ -9,12 +9,14 @@ from icecore_dagster.orchestration.assets.identity import OWNERS
 from icecore_dagster.orchestration.assets.labelled import synthetic_tensors
 from icecore_dagster.orchestration.assets.models import cnn_model, isolation_forest
 from icecore_dagster.orchestration.automation import WHEN_THE_NETWORK_IS_NEW
-from icecore_dagster.orchestration.metadata import energy_facts, numbers, picture, stored_at, table_head
+from icecore_dagster.orchestration.jobs import SEGMENT_SCORES
+from icecore_dagster.orchestration.metadata import Stopwatch, energy_facts, numbers, picture, stored_at, table_head
 from icecore_dagster.orchestration.partitions import SCORED_BY
 from icecore_dagster.orchestration.resources import LaboratoryResource
 from icecore_dagster.particles.tables.schemas import MAP
 from icecore_dagster.particles.tables.store import write_table
 from icecore_dagster.reports.maps import map_by_anomaly, map_by_class
+from icecore_dagster.scoring.ice_map import map_ice
 
 GROUP = "maps"
 
@@ -71,4 +73,43 @@ def synthetic_umap(
             "head": table_head(mapped.points),
             "file": stored_at(target),
         },
+    )
+
+
+class IceMapConfig(dg.Config):
+    """How much of the ice is mapped."""
+
+    share: float = Field(
+        default=0.15, gt=0, le=1, description="Share of each segment's particles that the map is fitted on"
+    )
+    most: int = Field(default=20_000, ge=10, description="Particles on the map at most")
+    seed: int = Field(default=0, description="The same seed gives the same map")
+
+
+@dg.asset(
+    deps=[dg.AssetDep(name, partition_mapping=dg.AllPartitionMapping()) for name in SEGMENT_SCORES],
+    group_name=GROUP,
+    owners=OWNERS,
+    kinds={"umap", "parquet"},
+    code_version="1",
+    pool="training",
+    description="UMAP fitted on a share of all cores' ice, by predicted class and by anomaly. Renewed at night.",
+)
+def ice_umap(
+    context: dg.AssetExecutionContext, config: IceMapConfig, laboratory: LaboratoryResource
+) -> dg.MaterializeResult:
+    """Map the ice."""
+    lab, watch = laboratory.open(), Stopwatch()
+    points = map_ice(lab, share=config.share, most=config.most, seed=config.seed)
+    target = lab.store.table("ice_umap")
+    write_table(target, points, MAP)
+    return dg.MaterializeResult(
+        metadata={
+            "dagster/row_count": len(points),
+            **watch.facts,
+            "by class": picture(map_by_class(points), "ice particles by predicted class"),
+            "by anomaly": picture(map_by_anomaly(points), "ice particles by anomaly score"),
+            "head": table_head(points),
+            "file": stored_at(target),
+        }
     )

@@ -6,14 +6,14 @@ import dagster as dg
 from pydantic import Field
 
 from icecore_dagster.learning.anomaly import ForestConfig
-from icecore_dagster.learning.fit import fit_forest, fit_network, fit_trees
+from icecore_dagster.learning.fit import SplitKind, fit_forest, fit_network, fit_trees
 from icecore_dagster.learning.models import ModelCard
 from icecore_dagster.learning.networks.training import TrainingConfig
 from icecore_dagster.learning.trees import TreesConfig
 from icecore_dagster.orchestration.assets.identity import OWNERS
 from icecore_dagster.orchestration.assets.labelled import synthetic_particles, synthetic_split, synthetic_tensors
 from icecore_dagster.orchestration.metadata import energy_facts, metric_facts, numbers, picture, stored_at, table_head
-from icecore_dagster.orchestration.partitions import networks, tasks
+from icecore_dagster.orchestration.partitions import network_of, networks, tasks
 from icecore_dagster.orchestration.resources import LaboratoryResource
 from icecore_dagster.reports.learning_figures import (
     anomaly_histogram,
@@ -36,6 +36,7 @@ class NetworkConfig(dg.Config):
 
     epochs: int = Field(default=20, ge=1, description="Passes over the training images at most")
     patience: int = Field(default=5, ge=1, description="Stop after so many epochs without a lower validation loss")
+    split: SplitKind = Field(default=SplitKind.BY_RUN, description="By run; by image is the study's, for comparison")
     batch_size: int = Field(default=32, ge=1, description="Images a step")
     balanced: bool = Field(default=False, description="Draw equally many images of each class in every epoch")
     seed: int = Field(default=0, description="Of initial weights, order and random changes")
@@ -47,6 +48,7 @@ class NetworkConfig(dg.Config):
 class GradientBoostingConfig(dg.Config):
     """How LightGBM is trained."""
 
+    split: SplitKind = Field(default=SplitKind.BY_RUN, description="By run; by image is the study's, for comparison")
     balanced: bool = Field(default=False, description="Weigh classes so that each counts the same")
     seed: int = Field(default=0, description="Of the sampling within LightGBM")
     threads: int = Field(
@@ -84,10 +86,9 @@ def cnn_model(
     context: dg.AssetExecutionContext, config: NetworkConfig, laboratory: LaboratoryResource
 ) -> dg.MaterializeResult:
     """Train one network for one task."""
-    lab, key = laboratory.open(), dg.MultiPartitionKey(dict(_named(context.partition_key)))
-    task, architecture = key.keys_by_dimension["task"], key.keys_by_dimension["architecture"]
-    training = TrainingConfig(**config.model_dump())
-    fitted = fit_network(lab, task, architecture, training, country=laboratory.country)
+    lab, (task, architecture) = laboratory.open(), network_of(context)
+    training = TrainingConfig(**config.model_dump(exclude={"split"}))
+    fitted = fit_network(lab, task, architecture, training, split=config.split, country=laboratory.country)
     trained = fitted.trained
     return dg.MaterializeResult(
         data_version=dg.DataVersion(fitted.card.content_hash),
@@ -108,11 +109,6 @@ def cnn_model(
     )
 
 
-def _named(key: str) -> list[tuple[str, str]]:
-    architecture, task = key.split("|", 1)
-    return [("architecture", architecture), ("task", task)]
-
-
 @dg.asset(
     deps=[synthetic_particles, synthetic_split],
     partitions_def=tasks,
@@ -128,7 +124,8 @@ def lightgbm_model(
 ) -> dg.MaterializeResult:
     """Train LightGBM for one task."""
     lab, task = laboratory.open(), context.partition_key
-    fitted = fit_trees(lab, task, TreesConfig(**config.model_dump()), country=laboratory.country)
+    growing = TreesConfig(**config.model_dump(exclude={"split"}))
+    fitted = fit_trees(lab, task, growing, split=config.split, country=laboratory.country)
     trained = fitted.trained
     return dg.MaterializeResult(
         data_version=dg.DataVersion(fitted.card.content_hash),

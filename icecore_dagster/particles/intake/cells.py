@@ -8,12 +8,15 @@ from pathlib import Path
 import pandas as pd
 
 from icecore_dagster.flowcam.landing import RunName, RunNameError, RunSource, find_runs, fingerprint, parse_run_name
-from icecore_dagster.flowcam.run import read_run
+from icecore_dagster.flowcam.run import RunError, read_run
 from icecore_dagster.particles.intake.crops import pack_run
 from icecore_dagster.particles.intake.ingest import Ingested, ingest_run, with_cell
 from icecore_dagster.particles.laboratory import Laboratory
 from icecore_dagster.particles.tables.schemas import SEGMENT_CROPS, SEGMENT_PARTICLES, SEGMENT_REJECTS, SEGMENT_RUNS
-from icecore_dagster.particles.tables.store import TableWriter, atomic_file, atomic_files, read_note
+from icecore_dagster.particles.tables.store import TableWriter, atomic_file, atomic_files, read_note, read_table
+
+UNREADABLE = "unreadable"
+"""Format of a run that could not be read at all; it has a row of facts and no particles."""
 
 
 class SegmentError(ValueError):
@@ -29,12 +32,14 @@ class SegmentRead:
         rejects: `schemas.SEGMENT_REJECTS`.
         runs: `schemas.SEGMENT_RUNS`, a row a run.
         fingerprint: one SHA-256 for the bytes of all runs.
+        unreadable: why a run could not be read at all, a line each; the other runs are not affected.
     """
 
     particles: pd.DataFrame
     rejects: pd.DataFrame
     runs: pd.DataFrame
     fingerprint: str
+    unreadable: tuple[str, ...] = ()
 
 
 def runs_of_cell(landing: Path, core: str, segment: str) -> list[tuple[RunName, RunSource]]:
@@ -65,31 +70,66 @@ def read_segment(lab: Laboratory, core: str, segment: str) -> SegmentRead:
         segment: such as 40_55.
 
     Raises:
-        SegmentError: no run of that segment is in the landing folder.
-        flowcam.run.RunError: a file of a run cannot be read; nothing is written.
+        SegmentError: no run of that segment is in the landing folder, or none of them can be read; nothing is written.
     """
     members = _members(lab, core, segment)
     fingerprints = {name.name: fingerprint(source.path) for name, source in members}
     pieces: list[Ingested] = []
     facts: list[dict[str, object]] = []
+    unreadable: list[str] = []
     for name, source in members:
-        piece = ingest_run(read_run(source.path))
-        particles = piece.particles.assign(
-            run=name.name, particle_id=name.name + "_" + piece.particles["particle_number"].astype(str)
-        )
-        pieces.append(Ingested(with_cell(particles, name), piece.rejects.assign(run=name.name), piece.facts))
+        try:
+            piece = _own_particles(ingest_run(read_run(source.path)), name.name)
+        except RunError as error:
+            unreadable.append(str(error))
+            piece = _nothing_of(name.name, str(error))
+        pieces.append(Ingested(with_cell(piece.particles, name), piece.rejects, piece.facts))
         cell = {"core": name.core, "segment": name.segment, "replicate": name.replicate}
         facts.append({**piece.facts, **cell, "run": name.name, "fingerprint": fingerprints[name.name]})
         if fingerprint(source.path) != fingerprints[name.name]:
             raise SegmentError(f"{source.path}: changed while it was read; it will be read again when it lies still")
+    if len(unreadable) == len(members):
+        raise SegmentError("; ".join(unreadable))
     read = SegmentRead(
-        pd.concat([p.particles for p in pieces], ignore_index=True),
+        pd.concat([p.particles for p in pieces if len(p.particles)], ignore_index=True),
         pd.concat([p.rejects for p in pieces], ignore_index=True),
         pd.DataFrame(facts),
         combined_fingerprint(fingerprints),
+        tuple(unreadable),
     )
     _keep(lab, core, segment, read)
     return read
+
+
+def _own_particles(piece: Ingested, run: str) -> Ingested:
+    """The particles of a run under its folder's name; a number that another particle has is refused."""
+    repeated = piece.particles["particle_number"].duplicated()
+    refused = pd.DataFrame(
+        {
+            "run": run,
+            "particle_number": piece.particles.loc[repeated, "particle_number"].astype("Int64"),
+            "file": piece.particles.loc[repeated, "image_file"],
+            "row": pd.array([pd.NA] * int(repeated.sum()), dtype="Int64"),
+            "reason": "another particle of this run has the same number",
+            "remedy": "number the images of one run differently, or put each run into a folder of its own",
+        }
+    )
+    kept = piece.particles[~repeated]
+    kept = kept.assign(run=run, particle_id=run + "_" + kept["particle_number"].astype(str))
+    rejects = (
+        pd.concat([piece.rejects.assign(run=run), refused], ignore_index=True) if repeated.any() else piece.rejects
+    )
+    counts = {"rows_kept": len(kept), "rows_refused": len(rejects)}
+    return Ingested(kept, rejects.assign(run=run), {**piece.facts, **counts})
+
+
+def _nothing_of(run: str, why: str) -> Ingested:
+    """What stands for a run that cannot be read: no particle, and the reason among its facts."""
+    facts = dict.fromkeys(column.name for column in SEGMENT_RUNS.columns)
+    facts |= {"format": UNREADABLE, "volume_source": "unknown", "missing_files": "", "problems": why}
+    facts |= {"rows_found": 0, "rows_kept": 0, "rows_refused": 0}
+    families = [c.name for c in SEGMENT_PARTICLES.columns if c.name not in ("core", "segment", "replicate")]
+    return Ingested(SEGMENT_PARTICLES.empty()[families], SEGMENT_REJECTS.empty(), facts)
 
 
 def _members(lab: Laboratory, core: str, segment: str) -> list[tuple[RunName, RunSource]]:
@@ -128,14 +168,18 @@ def pack_segment(lab: Laboratory, core: str, segment: str) -> int:
             f"{lab.landing}: the runs of {core} {segment} have changed since they were read; "
             "materialise segment_particles of this segment first"
         )
+    kept = read_table(lab.store.table(SEGMENT_PARTICLES.name, core, segment), ["particle_id", "run", "has_image"])
     target = lab.store.table(SEGMENT_CROPS.name, core, segment)
     note = {"fingerprint": now}
     with atomic_file(target) as path, TableWriter(path, SEGMENT_CROPS, note) as writer:
         for name, source in members:
-            for block in _crops_of(name, source):
-                writer.write(block)
+            wanted = set(kept.loc[(kept["run"] == name.name) & kept["has_image"], "particle_id"])
+            if wanted:
+                for block in _crops_of(name, source, wanted):
+                    writer.write(block)
         return writer.rows
 
 
-def _crops_of(name: RunName, source: RunSource) -> Iterator[pd.DataFrame]:
-    yield from pack_run(read_run(source.path), name.name)
+def _crops_of(name: RunName, source: RunSource, wanted: set[str]) -> Iterator[pd.DataFrame]:
+    for block in pack_run(read_run(source.path), name.name):
+        yield block[block["particle_id"].isin(wanted)]

@@ -38,7 +38,8 @@ class Ingested:
     """What one run became.
 
     Attributes:
-        particles: the measured columns of `schemas.SEGMENT_PARTICLES` with particle_id and run.
+        particles: the measured columns of `schemas.SEGMENT_PARTICLES` with particle_id and run, in the order in which
+            the run's crops are read; the index is the row in `Run.particles`.
         rejects: `schemas.SEGMENT_REJECTS`.
         facts: one row's worth of `schemas.SEGMENT_RUNS`, without the cell's columns and the fingerprint.
     """
@@ -73,7 +74,7 @@ def ingest_run(run: Run, *, um_per_px: float | None = None) -> Ingested:
         known = um_per_px or run.facts.calibration_um_per_px
         nominal = particles["run"].map(lambda name: known or calibration_from_name(name)).astype(float)
         particles["calibration_um_per_px"] = particles["calibration_um_per_px"].fillna(nominal)
-    particles = _fill_from_pixels(run, particles)
+    particles = _in_order_of_crops(_fill_from_pixels(run, particles))
     found, refused = run.facts.particles_found, len(run.rejects)
     if found != len(particles) + refused:
         raise RowBalanceError(
@@ -113,6 +114,7 @@ def _fill_from_pixels(run: Run, particles: pd.DataFrame) -> pd.DataFrame:
     lacking = particles[columns].isna().any(axis=1).to_numpy()
     values = particles[columns].to_numpy(dtype=float, copy=True)
     has_image = np.zeros(len(particles), dtype=bool)
+    read_as = np.full(len(particles), len(particles), dtype=np.int64)
     sizes = np.zeros((len(particles), 2), dtype=np.int64)
     calibration = particles["calibration_um_per_px"].to_numpy(dtype=float)
     capture = particles[["capture_x_px", "capture_y_px"]].astype(float).fillna(0.0).to_numpy()
@@ -120,9 +122,10 @@ def _fill_from_pixels(run: Run, particles: pd.DataFrame) -> pd.DataFrame:
     dark = run.facts.threshold_dark or _DEFAULT_THRESHOLD_GREY
     light = run.facts.threshold_light or _DEFAULT_THRESHOLD_GREY
     all_missing = particles["properties_from"].eq("pixels").to_numpy()
-    for i, crop, mask in run.iter_crops():
+    for place, (i, crop, mask) in enumerate(run.iter_crops()):
         if crop is None:
             continue
+        read_as[i] = place
         has_image[i], sizes[i] = True, crop.shape
         if not lacking[i] or (not all_missing[i] and not _measurable(columns, values[i])):
             continue
@@ -137,12 +140,19 @@ def _fill_from_pixels(run: Run, particles: pd.DataFrame) -> pd.DataFrame:
         values[i] = np.where(np.isnan(values[i]), fresh, values[i])
     particles[columns] = values
     particles["has_image"] = has_image
+    particles[_READ_AS] = read_as
     for k, column in enumerate(("crop_height_px", "crop_width_px")):
         stated = pd.to_numeric(particles[column]).fillna(0)
         particles[column] = np.where(has_image, sizes[:, k], stated).astype("int64")
     return _derive_volumes(particles)
 
 
+def _in_order_of_crops(particles: pd.DataFrame) -> pd.DataFrame:
+    """Crops come collage by collage, whatever the order of the list's rows; tables and crops are kept in that order."""
+    return particles.sort_values(_READ_AS, kind="stable").drop(columns=_READ_AS)
+
+
+_READ_AS = "read_as"
 _IN_MICROMETRES = np.array([p.unit.startswith("µm") for p in PROPERTIES])
 _DERIVABLE = {"biovolume_cylinder_um3", "biovolume_p_spheroid_um3"}
 

@@ -68,18 +68,28 @@ class LabelledImport:
     fingerprint: str
 
 
-def import_labelled(lab: Laboratory, simulated: set[str], *, progress: bool = True) -> LabelledImport:
-    """Read every labelled source into one table.
+def chosen_sources(lab: Laboratory, simulated: set[str], mix_simulated: bool) -> list[LabelledSource]:
+    """The sources to learn from: simulated ones only where nothing was imported, unless they are to be mixed."""
+    sources = labelled_sources(lab)
+    imported = [source for source in sources if source.path.name not in simulated]
+    return sources if mix_simulated or not imported else imported
+
+
+def import_labelled(
+    lab: Laboratory, simulated: set[str], *, mix_simulated: bool = False, progress: bool = True
+) -> LabelledImport:
+    """Read the labelled sources into one table.
 
     Args:
         lab: the laboratory.
         simulated: names of sources that were drawn by the simulator.
+        mix_simulated: whether to learn from those as well where imported sources are there.
         progress: show a progress bar.
 
     Raises:
         LabelledError: there is no labelled source.
     """
-    sources = labelled_sources(lab)
+    sources = chosen_sources(lab, simulated, mix_simulated)
     if not sources:
         raise LabelledError(
             f"no labelled particles: put runs into {lab.labelled}, the published tables into {lab.published}, "
@@ -107,12 +117,14 @@ def _fingerprint(source: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def labelled_crops(lab: Laboratory) -> Iterator[tuple[str, np.ndarray]]:
-    """Every labelled particle's id and crop, uint8 (h, w), in the order of `import_labelled`."""
+def labelled_crops(lab: Laboratory, runs: set[str]) -> Iterator[tuple[str, np.ndarray]]:
+    """Ids and crops, uint8 (h, w), of the labelled particles of the given runs, in the order of `import_labelled`."""
     for source in labelled_sources(lab):
+        if source.path.is_dir() and source.path.name not in runs:
+            continue
         run = read_run(source.path)
         names = run.particles["Run"].to_numpy()
         numbers = run.particles["Particle ID"].to_numpy()
         for i, crop, _ in run.iter_crops():
-            if crop is not None:
+            if crop is not None and names[i] in runs:
                 yield f"{names[i]}_{numbers[i]}", crop

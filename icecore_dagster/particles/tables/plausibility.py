@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from icecore_dagster.particles.tables.schemas import SEGMENT_PARTICLES, Table
+from icecore_dagster.particles.tables.schemas import SEGMENT_PARTICLES, SYNTHETIC_PARTICLES, Table
 
 ROUNDING = 0.02
 """Relative difference up to which two exported values agree: exports are rounded to 4 decimals, VS5 to 2."""
@@ -67,7 +67,9 @@ def ids_unique(frame: pd.DataFrame) -> Outcome:
 def share_of_rejects(particles: int, rejects: int, *, allowed: float = 0.05) -> Outcome:
     """Whether not more than `allowed` of the rows was refused, and at least one was kept."""
     rows = particles + rejects
-    share = rejects / rows if rows else 1.0
+    if not rows:
+        return Outcome(False, "no row was found in the segment's runs", numbers={"rows": 0})
+    share = rejects / rows
     summary = f"{share:.2%} of {rows} rows refused (allowed: {allowed:.0%})"
     return Outcome(bool(particles) and share <= allowed, summary, numbers={"share": share, "rows": rows})
 
@@ -129,6 +131,16 @@ def sizes_plausible(frame: pd.DataFrame, *, low_um: float = 0.1, high_um: float 
         "" if passed else "; is the unit µm?"
     )
     return Outcome(passed, summary, numbers={"median_um": median, "largest_um": largest, "sized": len(esd)})
+
+
+def believable_labelled(frame: pd.DataFrame) -> dict[str, Outcome]:
+    """Every question about the table of labelled particles, by the name of the check."""
+    return {
+        "schema": fits_declaration(frame, SYNTHETIC_PARTICLES),
+        "unique_ids": ids_unique(frame),
+        "plausible_sizes": sizes_plausible(frame),
+        "flowcam_consistency": flowcam_consistent(frame),
+    }
 
 
 def believable(frame: pd.DataFrame, rejects: int, runs: pd.DataFrame) -> dict[str, Outcome]:

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 
@@ -367,8 +366,3 @@ TABLES: tuple[Table, ...] = (
     ANOMALY_RANKING,
     MAP,
 )
-
-
-def as_text(values: Iterable[Any]) -> list[str | None]:
-    """Values as text for a nullable text column, None for anything missing."""
-    return [None if v is None or v is pd.NaT or (isinstance(v, float) and np.isnan(v)) else str(v) for v in values]

@@ -143,7 +143,8 @@ def test_labelled_runs_become_one_table_with_crops_in_its_order(lab):
     imported = import_labelled(lab, simulated_runs(lab.labelled), progress=False)
     assert set(imported.particles["label"]) == {"dust", "camp", "grim", "corylus", "qrob", "qsub", "cont"}
     assert set(imported.particles["source"]) == {"simulated"}
-    assert [pid for pid, _ in labelled_crops(lab)] == imported.particles["particle_id"].tolist()
+    crops = labelled_crops(lab, set(imported.particles["run"]))
+    assert [pid for pid, _ in crops] == imported.particles["particle_id"].tolist()
 
 
 def test_a_labelled_folder_without_a_label_is_refused_by_name(lab):

@@ -135,11 +135,11 @@ def _look(
         return before, "has just changed, waiting for it to lie still"
     if before.fingerprint:
         return before, ""
+    if clock() > deadline:
+        return before, "will be looked into at the next look"
     lacking = completeness(source.path)
     if lacking and now - before.still_since < 60 * patience.incomplete_minutes:
         return before, f"looks unfinished ({'; '.join(lacking)}), waiting for the rest to be copied"
-    if now > deadline:
-        return before, "will be read at the next look"
     return before.model_copy(update={"fingerprint": fingerprint(source.path)}), ""
 
 
