@@ -194,11 +194,11 @@ def test_a_calibration_gives_bare_crops_their_sizes(trained, ice_core_particles)
     assert pollen["diameter_fd_um"].between(25, 45).all()
 
 
-def test_real_runs_go_all_the_way_to_a_ranking(trained, colour_run, bare_run):
+def test_real_runs_go_all_the_way_to_a_ranking(bench, colour_run, bare_run):
     for core, run in (("QCY_0027", colour_run), ("COM_0001", bare_run)):
-        shutil.copytree(run, trained.lab.landing / f"{core}_0_20_1", copy_function=shutil.copy)
-        (cell,) = trained.add_cells(core, "0_20")
-        assert trained.make(*SEGMENT_ASSETS, partition=cell).success
-        assert trained.make(*CORE_ASSETS, partition=core).success
-    assert count_rows(trained.lab.store.table("anomaly_ranking", "QCY_0027")) == 1000
-    assert count_rows(trained.lab.store.table("anomaly_ranking", "COM_0001")) == 506
+        shutil.copytree(run, bench.lab.landing / f"{core}_0_20_1", copy_function=shutil.copy)
+        (cell,) = bench.add_cells(core, "0_20")
+        assert bench.make(*SEGMENT_ASSETS, partition=cell).success
+        assert bench.make(*CORE_ASSETS, partition=core).success
+    assert count_rows(bench.lab.store.table("anomaly_ranking", "QCY_0027")) == 1000
+    assert count_rows(bench.lab.store.table("anomaly_ranking", "COM_0001")) == 506
