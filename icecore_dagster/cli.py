@@ -29,6 +29,7 @@ Data = Annotated[
     Path | None, typer.Option("--data", envvar=DATA_VARIABLE, help="The laboratory's data folder (default: ./data)")
 ]
 console = Console(soft_wrap=True)
+_TABLE_WIDTH = 120
 
 
 def _laboratory(data: Path | None) -> Laboratory:
@@ -159,7 +160,7 @@ def demo(data: Data = None) -> None:
             table.add_column(name, justify="left" if name == next(iter(rows[0])) else "right")
         for row in rows:
             table.add_row(*row.values())
-        console.print(table)
+        console.print(table, width=_TABLE_WIDTH)
     console.print(f"reports: {lab.store.report('')}\nlook at everything in Dagster: make ui")
 
 

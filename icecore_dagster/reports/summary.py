@@ -2,25 +2,51 @@
 
 from collections.abc import Iterable
 
+import pandas as pd
+
 from icecore_dagster.particles.labels import BACKGROUND_LABELS
 from icecore_dagster.particles.laboratory import Laboratory
 from icecore_dagster.particles.tables.schemas import ANOMALY_RANKING, CLASS_DISTRIBUTION
 from icecore_dagster.particles.tables.store import read_table, stream_table
 
+FIRST = 20
+"""Candidates of each core that are held against the truth, where it is known."""
+
 
 def core_summary(lab: Laboratory, cores: Iterable[str]) -> list[dict[str, str]]:
-    """One row a core: particles scored, predicted tephra and pollen, and the first candidate of its ranking."""
+    """One row a core: particles scored, those predicted to be tephra or pollen, and what its first candidates are.
+
+    Args:
+        lab: the laboratory.
+        cores: cores that have a class distribution and a ranking.
+
+    Returns:
+        Text by column. "not dust in first 20" counts, for simulated cores, the first candidates that truly are neither
+        dust nor contamination.
+    """
     return [_row(lab, core) for core in cores]
 
 
 def _row(lab: Laboratory, core: str) -> dict[str, str]:
     distribution = read_table(lab.store.table(CLASS_DISTRIBUTION.name, core))
     pooled = distribution[distribution["replicate"].isna()].groupby("class", sort=False)["count"].sum()
-    first = next(stream_table(lab.store.table(ANOMALY_RANKING.name, core), rows=1), None)
+    first = next(stream_table(lab.store.table(ANOMALY_RANKING.name, core), rows=FIRST), ANOMALY_RANKING.empty())
     shown = {name: str(int(n)) for name, n in pooled.items() if name not in BACKGROUND_LABELS}
     return {
         "core": core,
         "particles": str(int(pooled.sum())),
-        **{f"as {name}": count for name, count in shown.items()},
-        "first candidate": "none" if first is None else str(first["particle_id"].iloc[0]),
+        **{str(name): count for name, count in shown.items()},
+        "first candidate": "none" if first.empty else str(first["particle_id"].iloc[0]),
+        f"not dust in first {FIRST}": _true_finds(lab, first),
     }
+
+
+def _true_finds(lab: Laboratory, first: pd.DataFrame) -> str:
+    """How many of the first candidates are truly worth finding; only the simulator knows."""
+    files = [lab.truth / f"{run}.parquet" for run in first["run"].unique()]
+    if not files or not all(file.exists() for file in files):
+        return "unknown"
+    truth = pd.concat([pd.read_parquet(file, columns=["run", "particle_number", "label"]) for file in files])
+    ids = truth["run"].astype(str) + "_" + truth["particle_number"].astype(str)
+    found = first["particle_id"].map(dict(zip(ids, truth["label"], strict=True)))
+    return str(int((~found.isin(BACKGROUND_LABELS)).sum()))
