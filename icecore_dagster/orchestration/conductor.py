@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -103,33 +103,37 @@ class Conductor:
     workspace: WorkspaceProcessContext
     daemon: Daemon
 
-    def launch_job(self, job: str, *, partition: str | None = None) -> str:
-        """Queue one run of a job and return its id."""
-        tags = [{"key": "dagster/partition", "value": partition}] if partition else []
+    def launch_job(
+        self, job: str, *, partition: str | Mapping[str, str] | None = None, config: dict[str, Any] | None = None
+    ) -> str:
+        """Queue one run of a job and return its id.
+
+        Args:
+            job: name of the job.
+            partition: key, or for two dimensions the key of each by name.
+            config: Dagster's run configuration; the assets' defaults if None.
+        """
+        tags = {}
+        if isinstance(partition, str):
+            tags = {"dagster/partition": partition}
+        elif partition is not None:
+            tags = {f"dagster/partition/{name}": key for name, key in partition.items()}
+            tags["dagster/partition"] = str(dg.MultiPartitionKey(dict(partition)))
         answer = self._ask(
             _LAUNCH_RUN,
             {
                 "params": {
                     "selector": {**_REPOSITORY, "pipelineName": job},
                     "mode": "default",
-                    "runConfigData": {},
-                    "executionMetadata": {"tags": tags},
+                    "runConfigData": config or {},
+                    "executionMetadata": {"tags": [{"key": key, "value": value} for key, value in tags.items()]},
                 }
             },
         )
         return answer["launchRun"]["run"]["runId"]
 
-    def launch_backfill(
-        self, assets: Sequence[str], partitions: Sequence[str], title: str, config: dict[str, Any] | None = None
-    ) -> str:
-        """Queue a backfill of assets for the given partitions, as the UI's button does, and return its id.
-
-        Args:
-            assets: names of the assets.
-            partitions: keys of the partitions.
-            title: what people see in the list of backfills.
-            config: Dagster's run configuration; the assets' defaults if None.
-        """
+    def launch_backfill(self, assets: Sequence[str], partitions: Sequence[str], title: str) -> str:
+        """Queue a backfill of assets for the given partitions, as the UI's button does, and return its id."""
         answer = self._ask(
             _LAUNCH_BACKFILL,
             {
@@ -138,7 +142,6 @@ class Conductor:
                     "partitionNames": list(partitions),
                     "title": title,
                     "fromFailure": False,
-                    **({"runConfigData": config} if config else {}),
                 }
             },
         )
@@ -158,21 +161,23 @@ class Conductor:
         """The runs that a backfill has started so far."""
         return list(self.instance.get_runs(dg.RunsFilter(tags={"dagster/backfill": backfill_id})))
 
-    def wait_for_run(self, run_id: str, tick: Callable[[], None] = lambda: None) -> None:
-        """Wait until a run has ended well.
+    def wait_for_runs(self, run_ids: Sequence[str], tick: Callable[[int], None] = lambda done: None) -> None:
+        """Wait until runs have ended well; `tick` hears how many have.
 
         Raises:
-            OrchestrationError: it failed or was cancelled.
+            OrchestrationError: one failed or was cancelled.
         """
-        while True:
-            run = self.instance.get_run_by_id(run_id)
-            if run is not None and run.is_finished:
-                break
-            tick()
+        waiting = list(run_ids)
+        while waiting:
+            for run in filter(None, map(self.instance.get_run_by_id, waiting)):
+                if run.is_finished:
+                    waiting.remove(run.run_id)
+                    if not run.is_success:
+                        ended = f"run {run.run_id} of {run.job_name} ended as {run.status.value}"
+                        raise OrchestrationError(f"{ended}: {self.why(run.run_id)}")
+            tick(len(run_ids) - len(waiting))
             self.daemon.require()
             time.sleep(_POLL_SECONDS)
-        if not run.is_success:
-            raise OrchestrationError(f"run {run_id} of {run.job_name} ended as {run.status.value}: {self.why(run_id)}")
 
     def wait_for_backfills(self, backfill_ids: Sequence[str], tick: Callable[[int], None] = lambda done: None) -> None:
         """Wait until backfills have ended well; `tick` hears how many of their runs have succeeded.

@@ -4,11 +4,11 @@ Every stage is skipped when its result is there already, so that a demonstration
 """
 
 import functools
-import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import dagster as dg
 from tqdm import tqdm
 
 from icecore_dagster.orchestration.conductor import Conductor, OrchestrationError, conductor
@@ -20,12 +20,12 @@ from icecore_dagster.orchestration.jobs import (
     map_labelled,
     prepare_labelled,
     train_forest,
+    train_network,
+    train_trees,
 )
-from icecore_dagster.orchestration.partitions import SCORED_BY, networks, tasks
+from icecore_dagster.orchestration.partitions import SCORED_BY, tasks
 from icecore_dagster.particles.laboratory import Laboratory
 from icecore_dagster.simulation.laboratory import simulate_ice, simulate_labelled
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -107,50 +107,42 @@ def _launch_if_missing(dagster: Conductor, job: str, assets: Sequence[str]) -> l
 
 
 def _run_if_missing(dagster: Conductor, job: str, assets: Sequence[str]) -> None:
-    for run in _launch_if_missing(dagster, job, assets):
+    runs = _launch_if_missing(dagster, job, assets)
+    if runs:
         with tqdm(total=1, desc=job, unit="run", bar_format=_WAITING) as bar:
-            dagster.wait_for_run(run, bar.refresh)
-            bar.update()
+            dagster.wait_for_runs(runs, functools.partial(_show, bar))
 
 
 def _train(dagster: Conductor, size: DemoSize) -> None:
     """Train the scoring architecture and LightGBM for every task, and the forest; then map the labelled particles."""
-    of_architecture = [key for key in networks.get_partition_keys() if key.startswith(f"{SCORED_BY.architecture}|")]
-    scoring = str(SCORED_BY.network_key)
-    others = [key for key in of_architecture if key != scoring]
-    first = list(_backfill_missing(dagster, "cnn_model", [scoring], {"epochs": size.epochs}))
     forest = _launch_if_missing(dagster, train_forest.name, ("isolation_forest",))
-    rest = [
-        *_backfill_missing(dagster, "cnn_model", others, {"epochs": size.other_epochs}),
-        *_backfill_missing(dagster, "lightgbm_model", tasks.get_partition_keys(), {}),
-    ]
-    with tqdm(total=sum(runs for _, runs in first + rest), desc="models", unit="model", bar_format=_WAITING) as bar:
-        dagster.wait_for_backfills([backfill for backfill, _ in first], functools.partial(_show, bar))
-        for run in forest:
-            dagster.wait_for_run(run, bar.refresh)
+    scoring = _launch_network_if_missing(dagster, SCORED_BY.task, size.epochs)
+    others = [task for task in tasks.get_partition_keys() if task != SCORED_BY.task]
+    rest = [run for task in others for run in _launch_network_if_missing(dagster, task, size.other_epochs)]
+    for task in tasks.get_partition_keys():
+        if not dagster.is_made("lightgbm_model", task):
+            rest.append(dagster.launch_job(train_trees.name, partition=task))
+    with tqdm(total=len(forest + scoring + rest), desc="models", unit="model", bar_format=_WAITING) as bar:
+        dagster.wait_for_runs(forest + scoring, functools.partial(_show, bar))
         # The map needs the scoring network and the forest alone: it is fitted beside the other trainings.
         mapped = _launch_if_missing(dagster, map_labelled.name, ("synthetic_umap",))
-        dagster.wait_for_backfills([backfill for backfill, _ in first + rest], functools.partial(_show, bar))
-    for run in mapped:
-        dagster.wait_for_run(run)
+        dagster.wait_for_runs(forest + scoring + rest, functools.partial(_show, bar))
+    dagster.wait_for_runs(mapped)
 
 
-def _backfill_missing(
-    dagster: Conductor, asset: str, keys: Sequence[str], config: dict[str, int]
-) -> Iterator[tuple[str, int]]:
-    """Queue the partitions of an asset that are not made yet: the backfill's id and how many runs it has."""
-    missing = [key for key in keys if not dagster.is_made(asset, key)]
-    if missing:
-        of_asset = {"ops": {asset: {"config": config}}} if config else None
-        yield dagster.launch_backfill([asset], missing, f"demonstration: {asset}", of_asset), len(missing)
+def _launch_network_if_missing(dagster: Conductor, task: str, epochs: int) -> list[str]:
+    key = {"architecture": SCORED_BY.architecture, "task": task}
+    if dagster.is_made("cnn_model", str(dg.MultiPartitionKey(key))):
+        return []
+    config = {"ops": {"cnn_model": {"config": {"epochs": epochs}}}}
+    return [dagster.launch_job(train_network.name, partition=key, config=config)]
 
 
 def _report(dagster: Conductor, size: DemoSize) -> None:
     """Map the ice while the cores' reports are being made."""
     mapped = _launch_if_missing(dagster, map_ice.name, ("ice_umap",))
     _await(dagster, [(name, core) for core in size.cores for name in CORE_ASSETS], "reports")
-    for run in mapped:
-        dagster.wait_for_run(run)
+    dagster.wait_for_runs(mapped)
 
 
 def _await(dagster: Conductor, wanted: Sequence[tuple[str, str]], what: str) -> None:

@@ -101,19 +101,24 @@ def bench(trained, tmp_path: Path) -> Iterator[Bench]:
     shutil.copytree(trained.lab.data, data)
     with dg.DagsterInstance.ephemeral() as instance:
         fresh = bench_at(Laboratory.at(data), instance)
-        for name in (*TRAINED, "synthetic_umap"):
-            instance.report_runless_asset_event(dg.AssetMaterialization(name))
-        for name, partition in (
-            ("cnn_model", str(SCORED_BY.network_key)),
-            ("lightgbm_model", SCORED_BY.task),
-            ("isolation_forest", None),
-        ):
-            instance.report_runless_asset_event(dg.AssetMaterialization(name, partition=partition))
-            instance.report_runless_asset_event(passed_gate(instance, name, partition))
+        record_models(instance)
         yield fresh
 
 
-def passed_gate(instance: dg.DagsterInstance, name: str, partition: str | None) -> dg.AssetCheckEvaluation:
+def record_models(instance: dg.DagsterInstance) -> None:
+    """Record in a fresh instance that the models of a copied laboratory are there and good enough."""
+    for name in (*TRAINED, "synthetic_umap"):
+        instance.report_runless_asset_event(dg.AssetMaterialization(name))
+    for name, partition in (
+        ("cnn_model", str(SCORED_BY.network_key)),
+        ("lightgbm_model", SCORED_BY.task),
+        ("isolation_forest", None),
+    ):
+        instance.report_runless_asset_event(dg.AssetMaterialization(name, partition=partition))
+        instance.report_runless_asset_event(_passed_gate(instance, name, partition))
+
+
+def _passed_gate(instance: dg.DagsterInstance, name: str, partition: str | None) -> dg.AssetCheckEvaluation:
     """The record of a passed quality gate on the latest materialisation of a model."""
     asked = dg.AssetRecordsFilter(asset_key=dg.AssetKey(name), asset_partitions=[partition] if partition else None)
     (record,) = instance.fetch_materializations(asked, limit=1).records

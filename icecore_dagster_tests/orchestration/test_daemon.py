@@ -6,12 +6,17 @@ import time
 import dagster as dg
 import pytest
 
-from icecore_dagster.orchestration.conductor import Conductor, conductor
-from icecore_dagster.orchestration.jobs import CORE_ASSETS, SEGMENT_ASSETS, train_forest
-from icecore_dagster.orchestration.partitions import SCORED_BY, tasks
+from icecore_dagster.orchestration.conductor import (
+    Conductor,
+    bury_dead_runs,
+    conductor,
+    daemon_is_running,
+    prepare_home,
+)
+from icecore_dagster.orchestration.jobs import CORE_ASSETS, SEGMENT_ASSETS
 from icecore_dagster.particles.laboratory import Laboratory
 from icecore_dagster.simulation.laboratory import simulate_ice
-from icecore_dagster_tests.orchestration.conftest import CORE
+from icecore_dagster_tests.orchestration.conftest import CORE, record_models
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("laboratory"), pytest.mark.timeout(900)]
 
@@ -41,8 +46,10 @@ def laboratory(trained, tmp_path, monkeypatch) -> Laboratory:
 
 
 def test_from_landing_to_report_and_backfill_of_one_core_alone(laboratory, trained):
+    prepare_home(laboratory)
+    with dg.DagsterInstance.get() as instance:
+        record_models(instance)
     with conductor(laboratory) as dagster:
-        _register_models(dagster)
         for core in (CORE, "GRIP_3136"):
             simulate_ice(
                 laboratory.landing,
@@ -69,16 +76,14 @@ def test_from_landing_to_report_and_backfill_of_one_core_alone(laboratory, train
         assert laboratory.store.report(f"{core}.html").exists()
 
 
-def _register_models(dagster: Conductor) -> None:
-    """Record that the copied models are there: train the forest for real, the others by report."""
-    from icecore_dagster_tests.orchestration.conftest import TRAINED, passed_gate
-
-    for name, partition in (
-        *((name, None) for name in (*TRAINED, "synthetic_umap")),
-        ("cnn_model", str(SCORED_BY.network_key)),
-        *(("lightgbm_model", key) for key in tasks.get_partition_keys()),
-    ):
-        dagster.instance.report_runless_asset_event(dg.AssetMaterialization(name, partition=partition))
-    for name, partition in (("cnn_model", str(SCORED_BY.network_key)), ("lightgbm_model", SCORED_BY.task)):
-        dagster.instance.report_runless_asset_event(passed_gate(dagster.instance, name, partition))
-    dagster.wait_for_run(dagster.launch_job(train_forest.name))
+def test_runs_that_died_with_the_computer_are_buried(tmp_path, monkeypatch):
+    monkeypatch.setenv("DAGSTER_HOME", "")
+    monkeypatch.setenv("ICECORE_DATA", "")
+    prepare_home(Laboratory.at(tmp_path / "data"))
+    with dg.DagsterInstance.get() as instance:
+        assert not daemon_is_running(instance)
+        going_on = instance.add_run(dg.DagsterRun("train_forest", status=dg.DagsterRunStatus.STARTED))
+        queued = instance.add_run(dg.DagsterRun("train_forest", status=dg.DagsterRunStatus.QUEUED))
+        assert bury_dead_runs(instance) == 1
+        assert instance.get_run_by_id(going_on.run_id).status is dg.DagsterRunStatus.FAILURE
+        assert instance.get_run_by_id(queued.run_id).status is dg.DagsterRunStatus.QUEUED
