@@ -5,8 +5,8 @@ Every stage is skipped when its result is there already, so that a demonstration
 
 import functools
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import dagster as dg
 from tqdm import tqdm
@@ -38,8 +38,7 @@ class DemoSize:
         segments: depth ranges in cm of each core.
         replicates: repeated measurements of each segment.
         per_run: mean particles in one run.
-        epochs: passes over the training images for the network that scores the ice; the asset's own default is more.
-        other_epochs: the same for the networks of the other tasks.
+        epochs: passes over the training images by task, enough for the quality gate; the asset's own default is more.
         seed: the same seed draws the same particles.
     """
 
@@ -48,8 +47,9 @@ class DemoSize:
     segments: tuple[str, ...] = ("0_20", "20_40", "40_55")
     replicates: int = 2
     per_run: int = 500
-    epochs: int = 7
-    other_epochs: int = 3
+    epochs: Mapping[str, int] = field(
+        default_factory=lambda: {"three_class": 3, "six_class": 3, "pollen": 8, "seven_class": 7}
+    )
     seed: int = 2021
 
     @property
@@ -116,9 +116,9 @@ def _run_if_missing(dagster: Conductor, job: str, assets: Sequence[str]) -> None
 def _train(dagster: Conductor, size: DemoSize) -> None:
     """Train the scoring architecture and LightGBM for every task, and the forest; then map the labelled particles."""
     forest = _launch_if_missing(dagster, train_forest.name, ("isolation_forest",))
-    scoring = _launch_network_if_missing(dagster, SCORED_BY.task, size.epochs)
+    scoring = _launch_network_if_missing(dagster, SCORED_BY.task, size.epochs[SCORED_BY.task])
     others = [task for task in tasks.get_partition_keys() if task != SCORED_BY.task]
-    rest = [run for task in others for run in _launch_network_if_missing(dagster, task, size.other_epochs)]
+    rest = [run for task in others for run in _launch_network_if_missing(dagster, task, size.epochs[task])]
     for task in tasks.get_partition_keys():
         if not dagster.is_made("lightgbm_model", task):
             rest.append(dagster.launch_job(train_trees.name, partition=task))
