@@ -34,7 +34,7 @@ check: $(INSTALLED) ## lint, types, import directions, definitions
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/dg check defs
+	VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/dg check defs
 
 format: $(INSTALLED) ## lay out the code
 	$(BIN)/ruff format .
