@@ -104,7 +104,12 @@ class Conductor:
     daemon: Daemon
 
     def launch_job(
-        self, job: str, *, partition: str | Mapping[str, str] | None = None, config: dict[str, Any] | None = None
+        self,
+        job: str,
+        *,
+        partition: str | Mapping[str, str] | None = None,
+        config: dict[str, Any] | None = None,
+        priority: int = 0,
     ) -> str:
         """Queue one run of a job and return its id.
 
@@ -112,12 +117,13 @@ class Conductor:
             job: name of the job.
             partition: key, or for two dimensions the key of each by name.
             config: Dagster's run configuration; the assets' defaults if None.
+            priority: runs of a higher one leave the queue first.
         """
-        tags = {}
+        tags = {"dagster/priority": str(priority)}
         if isinstance(partition, str):
-            tags = {"dagster/partition": partition}
+            tags["dagster/partition"] = partition
         elif partition is not None:
-            tags = {f"dagster/partition/{name}": key for name, key in partition.items()}
+            tags |= {f"dagster/partition/{name}": key for name, key in partition.items()}
             tags["dagster/partition"] = str(dg.MultiPartitionKey(dict(partition)))
         answer = self._ask(
             _LAUNCH_RUN,

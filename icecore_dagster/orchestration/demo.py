@@ -39,6 +39,7 @@ class DemoSize:
         replicates: repeated measurements of each segment.
         per_run: mean particles in one run.
         epochs: passes over the training images by task, enough for the quality gate; the asset's own default is more.
+        mapped: labelled particles on the map.
         seed: the same seed draws the same particles.
     """
 
@@ -50,6 +51,7 @@ class DemoSize:
     epochs: Mapping[str, int] = field(
         default_factory=lambda: {"three_class": 3, "six_class": 3, "pollen": 8, "seven_class": 7}
     )
+    mapped: int = 1_500
     seed: int = 2021
 
     @property
@@ -101,9 +103,14 @@ def _draw_ice(lab: Laboratory, size: DemoSize) -> None:
     )
 
 
-def _launch_if_missing(dagster: Conductor, job: str, assets: Sequence[str]) -> list[str]:
-    """Queue a job if one of its assets is not made yet; the run's id, or nothing."""
-    return [] if all(dagster.is_made(name) for name in assets) else [dagster.launch_job(job)]
+def _launch_if_missing(
+    dagster: Conductor, job: str, assets: Sequence[str], config: Mapping[str, int] | None = None, priority: int = 0
+) -> list[str]:
+    """Queue a job if one of its assets is not made yet; the run's id, or nothing. `config` is for the first asset."""
+    if all(dagster.is_made(name) for name in assets):
+        return []
+    of_asset = {"ops": {assets[0]: {"config": dict(config)}}} if config else None
+    return [dagster.launch_job(job, config=of_asset, priority=priority)]
 
 
 def _run_if_missing(dagster: Conductor, job: str, assets: Sequence[str]) -> None:
@@ -125,7 +132,7 @@ def _train(dagster: Conductor, size: DemoSize) -> None:
     with tqdm(total=len(forest + scoring + rest), desc="models", unit="model", bar_format=_WAITING) as bar:
         dagster.wait_for_runs(forest + scoring, functools.partial(_show, bar))
         # The map needs the scoring network and the forest alone: it is fitted beside the other trainings.
-        mapped = _launch_if_missing(dagster, map_labelled.name, ("synthetic_umap",))
+        mapped = _launch_if_missing(dagster, map_labelled.name, ("synthetic_umap",), {"most": size.mapped}, priority=1)
         dagster.wait_for_runs(forest + scoring + rest, functools.partial(_show, bar))
     dagster.wait_for_runs(mapped)
 
