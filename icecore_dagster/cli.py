@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -185,6 +186,8 @@ def ui(
 
 def main() -> None:
     """Run the command line; a user's mistake ends in one clear line and exit code 1, not in a traceback."""
+    # A polite kill unwinds the stack, so that a daemon of our own is not left behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     try:
         app()
