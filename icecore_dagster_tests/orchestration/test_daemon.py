@@ -83,7 +83,7 @@ def test_runs_that_died_with_the_computer_are_buried(tmp_path, monkeypatch):
     with dg.DagsterInstance.get() as instance:
         assert not daemon_is_running(instance)
         going_on = instance.add_run(dg.DagsterRun("train_forest", status=dg.DagsterRunStatus.STARTED))
-        queued = instance.add_run(dg.DagsterRun("train_forest", status=dg.DagsterRunStatus.QUEUED))
+        waiting = instance.add_run(dg.DagsterRun("train_forest", status=dg.DagsterRunStatus.NOT_STARTED))
         assert bury_dead_runs(instance) == 1
         assert instance.get_run_by_id(going_on.run_id).status is dg.DagsterRunStatus.FAILURE
-        assert instance.get_run_by_id(queued.run_id).status is dg.DagsterRunStatus.QUEUED
+        assert instance.get_run_by_id(waiting.run_id).status is dg.DagsterRunStatus.NOT_STARTED
