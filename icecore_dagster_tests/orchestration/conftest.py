@@ -10,8 +10,10 @@ import pytest
 from dagster._core.definitions.asset_checks.asset_check_evaluation import (
     AssetCheckEvaluationTargetMaterializationData,
 )
+from upath import UPath
 
 from icecore_dagster.definitions import build_defs
+from icecore_dagster.learning.models import ModelCard, ModelKind, load_model, save_model
 from icecore_dagster.orchestration.checks import GATE
 from icecore_dagster.orchestration.partitions import SCORED_BY
 from icecore_dagster.orchestration.resources import LaboratoryResource
@@ -103,6 +105,22 @@ def bench(trained, tmp_path: Path) -> Iterator[Bench]:
         fresh = bench_at(Laboratory.at(data), instance)
         record_models(instance)
         yield fresh
+
+
+def vouch_for_models(lab: Laboratory) -> None:
+    """Say in the models' cards that they are good enough: so few particles and epochs do not make them so."""
+    models = lab.store.models
+    network = _vouch(models / "cnn_model" / SCORED_BY.task / SCORED_BY.architecture, "network")
+    _vouch(models / "lightgbm_model" / SCORED_BY.task, "trees")
+    map_card, weights = load_model(models / "synthetic_umap", "map")
+    built_on = {**map_card.built_on, "network": network.content_hash}
+    save_model(models / "synthetic_umap", map_card.model_copy(update={"built_on": built_on}), weights)
+
+
+def _vouch(root: UPath, kind: ModelKind) -> ModelCard:
+    card, weights = load_model(root, kind)
+    validation = {**card.metrics["validation"], "balanced_accuracy": 1.0}
+    return save_model(root, card.model_copy(update={"metrics": {**card.metrics, "validation": validation}}), weights)
 
 
 def record_models(instance: dg.DagsterInstance) -> None:

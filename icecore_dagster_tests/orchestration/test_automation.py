@@ -1,11 +1,13 @@
 """What runs by itself, and what does not."""
 
+import shutil
+
 import dagster as dg
 import pytest
 
 from icecore_dagster.orchestration.schedules import map_is_stale, unscored_cells
 from icecore_dagster.orchestration.sensors import landing_sensor
-from icecore_dagster_tests.orchestration.conftest import CORE
+from icecore_dagster_tests.orchestration.conftest import CORE, vouch_for_models
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("laboratory")]
 
@@ -73,7 +75,12 @@ def test_a_new_labelled_map_scores_the_ice_again_but_reads_nothing_again(bench):
     assert not {"segment_particles", "segment_crops"} & set(wanted)
 
 
-def test_the_landing_sensor_adds_keys_and_requests_each_segment_once(bench, monkeypatch):
+@pytest.mark.parametrize(("models_good", "job"), [(True, "process_segment"), (False, "ingest_segment")])
+def test_the_landing_sensor_adds_keys_and_requests_each_segment_once(bench, monkeypatch, models_good, job):
+    if models_good:
+        vouch_for_models(bench.lab)
+    else:
+        shutil.rmtree(bench.lab.store.models / "isolation_forest")
     now = [1_000.0]
     monkeypatch.setattr("time.time", lambda: now[0])
     repository = bench.defs.get_repository_def()
@@ -90,6 +97,7 @@ def test_the_landing_sensor_adds_keys_and_requests_each_segment_once(bench, monk
     second = look(first.cursor)
     keys = {str(request.partition_key) for request in second.run_requests}
     assert keys == {f"{CORE}|0_20", f"{CORE}|20_40"}
+    assert {request.job_name for request in second.run_requests} == {job}
     added = {request.partitions_def_name: set(request.partition_keys) for request in second.dynamic_partitions_requests}
     assert added == {"core": {CORE}, "segment": {"0_20", "20_40"}}
     assert not look(second.cursor).run_requests

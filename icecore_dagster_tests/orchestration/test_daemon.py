@@ -16,7 +16,7 @@ from icecore_dagster.orchestration.conductor import (
 from icecore_dagster.orchestration.jobs import CORE_ASSETS, SEGMENT_ASSETS
 from icecore_dagster.particles.laboratory import Laboratory
 from icecore_dagster.simulation.laboratory import simulate_ice
-from icecore_dagster_tests.orchestration.conftest import CORE, record_models
+from icecore_dagster_tests.orchestration.conftest import CORE, record_models, vouch_for_models
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("laboratory"), pytest.mark.timeout(900)]
 
@@ -42,6 +42,7 @@ def laboratory(trained, tmp_path, monkeypatch) -> Laboratory:
     lab = Laboratory.at(tmp_path / "data")
     for folder in (trained.lab.labelled, trained.lab.data / "results"):
         shutil.copytree(folder, lab.data / folder.name, ignore=shutil.ignore_patterns("segment_*", "reports"))
+    vouch_for_models(lab)
     return lab
 
 
@@ -66,6 +67,8 @@ def test_from_landing_to_report_and_backfill_of_one_core_alone(laboratory, train
         keys += [(name, core) for core in (CORE, "GRIP_3136") for name in CORE_ASSETS]
         wait_until(lambda: all(dagster.is_made(*key) for key in keys) and not dagster.is_busy(), 400)
         before = set(made_by_run(dagster))
+        runs_of_cells = [key for keys in made_by_run(dagster).values() for key in keys if key.endswith("|0_20")]
+        assert sorted(runs_of_cells) == [f"{CORE}|0_20", "GRIP_3136|0_20"], "one run reads and scores a segment"
         backfill = dagster.launch_backfill(SEGMENT_ASSETS, [f"{CORE}|0_20"], "one core again")
         dagster.wait_for_backfills([backfill])
         wait_until(lambda: not dagster.is_busy(), 120)
