@@ -57,6 +57,25 @@ def inspect(
         console.print(f"• {line}", markup=False)
 
 
+@app.command("verify-properties", epilog="Example: `icecore verify-properties data/landing/GRIP_3046_40_55_1`")
+def verify(run: Annotated[Path, typer.Argument(help="Run folder with masks (*_bin.tif)")]) -> None:
+    """Measure a run's particles again from crop and mask, and hold every property against the instrument's value."""
+    from icecore_dagster.flowcam.run import read_run
+    from icecore_dagster.particles.verification import EXACT_SHARE, verify_properties
+
+    agreements = verify_properties(read_run(run))
+    table = Table(title=f"{run}: {agreements[0].rows} particles with a mask", title_justify="left")
+    for name in ("property", "equal within rounding", "largest difference", "formula"):
+        table.add_column(name, justify="left" if name in ("property", "formula") else "right")
+    for one in agreements:
+        largest = f"{one.largest_difference:.2g} {one.quantity.unit}".strip()
+        table.add_row(one.quantity.flowcam_name, f"{one.share:.1%}", largest, one.quantity.certainty.value)
+    console.print(table)
+    failed = [one.quantity.flowcam_name for one in agreements if not one.holds]
+    if failed:
+        raise RuntimeError(f"{run}: fewer than {EXACT_SHARE:.0%} of the rows are equal for {', '.join(failed)}")
+
+
 @app.command(epilog="Example: `icecore score data/landing/GRIP_3046_40_55_1 -o scores.csv`")
 def score(
     path: Annotated[Path, typer.Argument(help="Run folder, folder of crops, table of images, or one image")],
