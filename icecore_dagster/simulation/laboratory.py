@@ -22,7 +22,7 @@ from tqdm import tqdm
 from icecore_dagster.simulation.drawing import find_particles
 from icecore_dagster.simulation.instrument import Camera, draw_conditions
 from icecore_dagster.simulation.plans import RunPlan, plan_ice, plan_labelled
-from icecore_dagster.simulation.writer import RunWriter
+from icecore_dagster.simulation.writer.run_folder import RunWriter
 
 log = logging.getLogger(__name__)
 

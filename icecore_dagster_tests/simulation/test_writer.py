@@ -9,7 +9,7 @@ import tifffile
 from icecore_dagster.flowcam.run import read_run
 from icecore_dagster.particles.measure import measure_particle
 from icecore_dagster.particles.properties import BY_FLOWCAM_NAME
-from icecore_dagster.simulation.tables import EXPORT_COLUMNS, LIST_FIELDS
+from icecore_dagster.simulation.writer.tables import EXPORT_COLUMNS, LIST_FIELDS
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from icecore_dagster.simulation.instrument import FRAME_HEIGHT_PX, FRAME_WIDTH_PX, Camera, Capture
 from icecore_dagster.simulation.plans import FRAMES_PER_S, RunPlan
-from icecore_dagster.simulation.tables import (
+from icecore_dagster.simulation.writer.tables import (
     EXPORT_COLUMNS,
     Entry,
     export_row,
@@ -23,7 +23,7 @@ from icecore_dagster.simulation.tables import (
     list_header,
     list_row,
 )
-from icecore_dagster.simulation.texts import RunFigures, Statistics, context, run_summary, statistics_table
+from icecore_dagster.simulation.writer.texts import RunFigures, Statistics, context, run_summary, statistics_table
 
 _GAP_PX = 2
 """Black between crops of a collage, as in published ones."""
