@@ -69,36 +69,40 @@ def relative_intensity(
     Source: Goodman, Introduction to Fourier Optics (angular spectrum, pupil); partial coherence as the sum of the
     intensities of independent source points (Abbe).
     """
-    screen = _transmission(opd_um, absorbance, optics)
-    spectrum = scipy.fft.fft2(screen, overwrite_x=True)
     n = opd_um.shape[-1]
+    spectrum = np.fft.fftshift(scipy.fft.fft2(_transmission(opd_um, absorbance, optics), overwrite_x=True), axes=(1, 2))
+    lens = _lens(n, defocus_um, optics)
     directions = _source_directions(optics.condenser_na, 6 if n <= 64 else 4, turn_rad)
-    intensity = np.zeros(opd_um.shape, np.float32)
+    seen = np.zeros(lens.shape, np.float32)
     for direction_x, direction_y in directions:
-        field = scipy.fft.ifft2(_filtered(spectrum, defocus_um, direction_x, direction_y, optics), overwrite_x=True)
-        intensity += field.real**2
-        intensity += field.imag**2
-    intensity /= np.float32(len(directions))
+        # Light from a direction shifts the spectrum before the pupil; a whole number of frequencies is near enough.
+        left, top = (n // 4 + round(sine / optics.wavelength_um * n * PIXEL_UM) for sine in (direction_x, direction_y))
+        passed = spectrum[:, top : top + n // 2, left : left + n // 2] * lens
+        field = scipy.fft.ifft2(passed, overwrite_x=True)
+        seen += field.real**2
+        seen += field.imag**2
+    seen /= np.float32(len(directions))
+    intensity = np.empty(opd_um.shape, np.float32)
     # The few directions leave the rest of the condenser's disc out; defocused light spreads over it.
     spread_px = 0.25 * optics.condenser_na / WATER_INDEX * np.abs(defocus_um) / PIXEL_UM
-    for image, extra in zip(intensity, spread_px, strict=True):
-        cv2.GaussianBlur(
-            image, (0, 0), float(np.hypot(optics.camera_blur_px, extra)), dst=image, borderType=cv2.BORDER_REPLICATE
-        )
+    for image, extra, full in zip(seen, spread_px, intensity, strict=True):
+        blur_px = float(np.hypot(optics.camera_blur_px, extra))
+        cv2.GaussianBlur(image, (0, 0), blur_px / 2, dst=image, borderType=cv2.BORDER_REPLICATE)
         _add_halo(image, optics)
+        cv2.resize(image, (n, n), dst=full, interpolation=cv2.INTER_CUBIC)
     intensity += np.float32(optics.flare)
     intensity /= np.float32(1 + optics.flare)
     return intensity
 
 
 def _add_halo(intensity: NDArray[np.float32], optics: Optics) -> None:
-    """Push the picture away from its own wide average, in place.
+    """Push a picture at half the camera's resolution away from its own wide average, in place.
 
     The edges of a thick body lie at other depths than its middle and send their light outwards; one thin screen cannot
     do that, so its effect on the picture is put in as seen.
     """
     n = intensity.shape[0]
-    coarse = cv2.resize(intensity, (n // 4, n // 4), interpolation=cv2.INTER_AREA)
+    coarse = cv2.resize(intensity, (n // 2, n // 2), interpolation=cv2.INTER_AREA)
     coarse = cv2.GaussianBlur(coarse, (0, 0), optics.halo_px / 4, borderType=cv2.BORDER_REPLICATE)
     wide = cv2.resize(coarse, (n, n), interpolation=cv2.INTER_LINEAR)
     intensity += np.float32(optics.halo) * (intensity - wide)
@@ -124,38 +128,30 @@ def _transmission(
     slope_x += slope_y
     slope_x *= np.float32((0.5 / PIXEL_UM / (optics.objective_na + optics.condenser_na)) ** 2)
     steepness = slope_x * slope_x * slope_x  # (slope / aperture) ** 6
+    steepness += 1
+    np.sqrt(steepness, out=steepness)
     amplitude = np.exp(-0.5 * absorbance)
-    amplitude /= np.sqrt(1 + steepness)
-    phase = opd_um * np.float32(2 * np.pi / optics.wavelength_um)
+    amplitude /= steepness
     screen = np.empty(opd_um.shape, np.complex64)
-    np.multiply(amplitude, np.cos(phase), out=screen.real)
-    np.multiply(amplitude, np.sin(phase), out=screen.imag)
+    for path, size, wave in zip(opd_um, amplitude, screen, strict=True):
+        wave.real, wave.imag = cv2.polarToCart(size, path * np.float32(2 * np.pi / optics.wavelength_um))
     return screen
 
 
-def _filtered(
-    spectrum: NDArray[np.complex64],
-    defocus_um: NDArray[np.float64],
-    direction_x: float,
-    direction_y: float,
-    optics: Optics,
-) -> NDArray[np.complex64]:
-    """The spectrum after the flight to the plane of focus and the pupil, for light from one direction."""
-    n = spectrum.shape[-1]
-    frequency = np.fft.fftfreq(n, PIXEL_UM)
-    along_x = frequency + direction_x / optics.wavelength_um
-    along_y = frequency + direction_y / optics.wavelength_um
+def _lens(n: int, defocus_um: NDArray[np.float64], optics: Optics) -> NDArray[np.complex64]:
+    """What the flight to the plane of focus and the pupil do to a field, (b, n / 2, n / 2), lowest frequency centred.
+
+    The pupil lets through less than half of the frequencies that the camera's pixels hold, so that the field behind it
+    is whole on half as many points each way; a quarter makes up for their number in the inverse transform.
+    """
+    frequency = np.arange(-(n // 4), n // 2 - n // 4) / (n * PIXEL_UM)
     cutoff = optics.objective_na / optics.wavelength_um
-    radius = np.hypot(along_y[:, None], along_x[None, :])
+    radius = np.hypot(frequency[:, None], frequency[None, :])
     # A soft edge stands for the many directions and colours that are not drawn; a hard one rings along straight edges.
-    pupil = np.clip((cutoff - radius) / (_PUPIL_EDGE * cutoff) + 0.5, 0, 1).astype(np.float32)
+    pupil = 0.25 * np.clip((cutoff - radius) / (_PUPIL_EDGE * cutoff) + 0.5, 0, 1)
     per_depth = -1j * np.pi * optics.wavelength_um / WATER_INDEX
-    flight_x = np.exp(per_depth * defocus_um[:, None] * along_x**2).astype(np.complex64)
-    flight_y = np.exp(per_depth * defocus_um[:, None] * along_y**2).astype(np.complex64)
-    filtered = spectrum * flight_x[:, None, :]
-    filtered *= flight_y[:, :, None]
-    filtered *= pupil
-    return filtered
+    flight = np.exp(per_depth * defocus_um[:, None] * frequency**2).astype(np.complex64)
+    return flight[:, :, None] * flight[:, None, :] * pupil.astype(np.float32)
 
 
 def _source_directions(condenser_na: float, count: int, turn_rad: float) -> list[tuple[float, float]]:
