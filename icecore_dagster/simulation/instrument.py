@@ -82,7 +82,7 @@ def draw_conditions(rng: np.random.Generator) -> Conditions:
             condenser_na=rng.uniform(0.11, 0.20),
             camera_blur_px=rng.uniform(1.2, 1.8),
             halo=rng.uniform(0.12, 0.26),
-            halo_px=rng.uniform(7, 12),
+            halo_px=rng.uniform(8, 16),
             flare=rng.uniform(0.08, 0.22),
         ),
     )

@@ -9,6 +9,7 @@ import logging
 import multiprocessing
 import os
 import shutil
+import zlib
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import partial
@@ -19,14 +20,14 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from icecore_dagster.simulation.drawing import find_particles
+from icecore_dagster.simulation.drawing import Found, find_particles
 from icecore_dagster.simulation.instrument import Camera, draw_conditions
 from icecore_dagster.simulation.plans import RunPlan, plan_ice, plan_labelled
 from icecore_dagster.simulation.writer.run_folder import RunWriter
 
 log = logging.getLogger(__name__)
 
-SIMULATOR_VERSION = 1
+SIMULATOR_VERSION = 2
 """Raised whenever the same seed gives other bytes; runs of another version are drawn again."""
 GRIP_CORES = ("GRIP_3046", "GRIP_3136", "GRIP_3303", "GRIP_3306")
 """The four cores of the study."""
@@ -98,6 +99,29 @@ def simulate_ice(
     return _simulate(Path(folder), plans, Path(truth_folder), processes, progress, "ice particles")
 
 
+def draw_sample(label: str, count: int, seed: int, *, runs: int = 12) -> list[Found]:
+    """Draw particles of one material in memory, as so many runs under conditions of their own would have found them.
+
+    Args:
+        label: one of the laboratory's labels, or `population.ANOMALY`.
+        count: how many.
+        seed: the same seed gives the same particles.
+        runs: how many runs share them.
+
+    Returns:
+        The particles with what they really are, run by run.
+    """
+    bounds = np.linspace(0, count, runs + 1).round().astype(int)
+    found: list[Found] = []
+    for run, of_run in enumerate(np.diff(bounds)):
+        sequence = np.random.SeedSequence(seed, spawn_key=(zlib.crc32(label.encode()), run))
+        rng = np.random.default_rng(sequence)
+        camera = Camera(draw_conditions(rng), rng)
+        labels = [label] * int(of_run)
+        found += find_particles(labels, camera, sequence, in_ice=False, size_scale=_size_scale(rng))
+    return found
+
+
 def simulated_runs(folder: Path) -> set[str]:
     """Names of the runs in a folder that this simulator has drawn.
 
@@ -159,7 +183,7 @@ def _draw_run(folder: Path, truth: Path | None, plan: RunPlan) -> int:
     partial_folder.mkdir(parents=True)
     rng = np.random.default_rng(plan.seed_sequence(purpose=0))
     camera = Camera(draw_conditions(rng), rng)
-    size_scale = float(rng.lognormal(0, 0.08))
+    size_scale = _size_scale(rng)
     labels = rng.permutation([label for label, count in plan.counts for _ in range(count)]).tolist()
     rows = []
     with RunWriter(partial_folder, plan, camera, np.random.default_rng(plan.seed_sequence(purpose=2))) as writer:
@@ -173,6 +197,11 @@ def _draw_run(folder: Path, truth: Path | None, plan: RunPlan) -> int:
         _write_truth(truth / f"{plan.name}.parquet", plan.name, rows)
     _put_in_place(folder, plan, partial_folder)
     return plan.particles
+
+
+def _size_scale(rng: np.random.Generator) -> float:
+    """Factor of a run on the sizes of broken material: grinding and sieving differ a little."""
+    return float(rng.lognormal(0, 0.08))
 
 
 def _write_truth(path: Path, run: str, rows: list[tuple[int, str, str, float, float]]) -> None:

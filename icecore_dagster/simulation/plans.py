@@ -8,19 +8,23 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from icecore_dagster.simulation.instrument import FLOW_CELL_DEPTH_UM, FRAME_HEIGHT_PX, FRAME_WIDTH_PX
-from icecore_dagster.simulation.population import ICE_SHARES, LABELLED_SHARES
+from icecore_dagster.simulation.population import BLANK_PARTICLES, BLANK_SHARES, ICE_SHARES, LABELLED_SHARES
 from icecore_dagster.simulation.shapes.raster import PIXEL_UM
 
 FRAMES_PER_S = 20.0
 """Camera rate (plausible; published contexts have 17-22)."""
 FRAME_VOLUME_ML = (FRAME_WIDTH_PX * PIXEL_UM) * (FRAME_HEIGHT_PX * PIXEL_UM) * FLOW_CELL_DEPTH_UM * 1e-12
 """Water in one frame: field of view times depth of the flow cell, 7.5e-6 ml."""
-RUNS_PER_CLASS = {"camp": 6, "dust": 5}
-FEWEST_RUNS = 4
-"""With four runs a class, a split by run leaves two for training and one each to choose and to test."""
+FEWEST_RUNS, MOST_RUNS = 4, 16
+"""Runs of a class. With four, a split by run leaves two for training and one each to choose and to test; the more there
+are, the less a run's background and focus can stand in for its class."""
+_PARTICLES_PER_RUN = 40
+"""A class gets another run for each so many particles, up to the most."""
 _FIRST_DAY = {"dust": 2, "corylus": 4, "cont": 9, "camp": 11, "grim": 13, "qrob": 17, "qsub": 17}
 """Day in November of a class's first run."""
-_YEAR = 2020
+_YEAR, _RUNS_PER_DAY = 2020, 6
+BLANK = "BLANK"
+"""What the name of a procedural blank starts with, in place of a core's (BLANK_3046)."""
 _PER_FRAME = (0.3, 1.5)
 """Range of particles a frame: few enough that they seldom overlap (plausible)."""
 
@@ -74,7 +78,7 @@ def plan_labelled(particles: int, seed: int) -> list[RunPlan]:
     """
     plans = []
     for label, of_class in _shared_out(particles, LABELLED_SHARES).items():
-        runs = RUNS_PER_CLASS.get(label, FEWEST_RUNS)
+        runs = min(max(of_class // _PARTICLES_PER_RUN, FEWEST_RUNS), MOST_RUNS)
         if of_class < runs:
             raise ValueError(
                 f"{particles} labelled particles leave {of_class} for the {runs} runs of {label}; ask for at least "
@@ -83,9 +87,9 @@ def plan_labelled(particles: int, seed: int) -> list[RunPlan]:
         rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(zlib.crc32(label.encode()),)))
         bounds = np.linspace(0, of_class, runs + 1).round().astype(int)
         for number, count in enumerate(np.diff(bounds), start=1):
-            day = _FIRST_DAY[label] + (number - 1) // 2
+            day = _FIRST_DAY[label] + (number - 1) // _RUNS_PER_DAY
             started = datetime(_YEAR, 11, day, 9, 0) + timedelta(
-                minutes=40 * number, seconds=int(rng.integers(0, 1800))
+                minutes=60 * ((number - 1) % _RUNS_PER_DAY), seconds=int(rng.integers(0, 1800))
             )
             frames = _frames_for(int(count), rng.uniform(*_PER_FRAME))
             name = f"{label}_{day}nov_{number}_fc80_20x"
@@ -96,10 +100,7 @@ def plan_labelled(particles: int, seed: int) -> list[RunPlan]:
 def fewest_labelled() -> int:
     """The smallest labelled set that gives every run of every class a particle."""
     total = sum(LABELLED_SHARES.values())
-    return max(
-        int(np.ceil(RUNS_PER_CLASS.get(label, FEWEST_RUNS) * total / share)) + 1
-        for label, share in LABELLED_SHARES.items()
-    )
+    return max(int(np.ceil(FEWEST_RUNS * total / share)) + 1 for share in LABELLED_SHARES.values())
 
 
 def plan_ice(
@@ -108,7 +109,8 @@ def plan_ice(
     """Runs of ice cores: every segment is measured several times, and the replicates share its true concentrations.
 
     Cores and segments differ in how much of each material a millilitre holds; of a dustier core less water is imaged,
-    so that runs have `particles_per_run` particles on average. Counts are Poisson about concentration x volume.
+    so that runs have `particles_per_run` particles on average. Counts are Poisson about concentration x volume. A core
+    whose name starts with BLANK is a procedural blank: the same water imaged, few particles, no tephra and no pollen.
 
     Args:
         cores: names such as GRIP_3046.
@@ -130,20 +132,21 @@ def plan_ice(
     plans = []
     for core_number, core in enumerate(cores):
         core_rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(zlib.crc32(core.encode()),)))
-        core_factor = {label: core_rng.lognormal(0, 0.5) for label in ICE_SHARES}
+        blank = core.upper().startswith(BLANK)
+        of_ice, amount = (BLANK_SHARES, BLANK_PARTICLES) if blank else (ICE_SHARES, 1.0)
+        core_factor = {label: core_rng.lognormal(0, 0.5) for label in of_ice}
         per_frame = core_rng.uniform(*_PER_FRAME)
         for segment_number, segment in enumerate(segments):
             rng = np.random.default_rng(
                 np.random.SeedSequence(seed, spawn_key=(zlib.crc32(f"{core}_{segment}".encode()),))
             )
             dust = rng.lognormal(-0.02, 0.2)
-            shares = {
-                label: share * core_factor[label] * rng.lognormal(-0.08, 0.4) for label, share in ICE_SHARES.items()
-            }
+            shares = {label: share * core_factor[label] * rng.lognormal(-0.08, 0.4) for label, share in of_ice.items()}
             expected = {"dust": dust * (1 - sum(shares.values())), **shares}
             for replicate in range(1, replicates + 1):
                 name = f"{core}_{segment}_{replicate}"
-                counts = tuple((label, int(rng.poisson(particles_per_run * e))) for label, e in expected.items())
+                expected_in_all = particles_per_run * amount
+                counts = tuple((label, int(rng.poisson(expected_in_all * e))) for label, e in expected.items())
                 started = datetime(_YEAR, 12, 1 + core_number % 28, 9, 0) + timedelta(
                     minutes=100 * segment_number + 40 * replicate, seconds=int(rng.integers(0, 900))
                 )

@@ -34,6 +34,19 @@ class Sizes:
 
 
 @dataclass(frozen=True)
+class Mixture:
+    """Two populations of one material: a share of them whole grains, the others fragments."""
+
+    whole_share: float
+    whole: Sizes
+    fragments: Sizes
+
+    def draw(self, rng: Rng, scale: float = 1.0) -> float:
+        """One diameter, um, as `Sizes.draw`."""
+        return (self.whole if rng.random() < self.whole_share else self.fragments).draw(rng, scale)
+
+
+@dataclass(frozen=True)
 class Candidate:
     """A particle in the flow cell, not yet seen.
 
@@ -50,13 +63,15 @@ class Candidate:
     defocus_um: float
 
 
-SIZES = {
+SIZES: dict[str, Sizes | Mixture] = {
     # Grain sizes of "very fine" corundum and of ice dust fall off above about 2 um; the instrument sees the tail.
-    "dust": Sizes(3.5, 0.5, 1.5, 18.0),
+    "dust": Sizes(2.4, 0.42, 1.5, 18.0),
     "ice dust": Sizes(2.9, 0.45, 1.5, 30.0),
-    # Published panel: median 23.5, ln-sd 0.44, after cleaning; the earlier set held many more small fragments.
-    "camp": Sizes(16.5, 0.56, 3.0, 70.0),
-    "grim": Sizes(16.0, 0.56, 3.0, 95.0),
+    # Published panel of cleaned grains: median 23.5, ln-sd 0.44. Cleaning kept 13 % of the felsic (7,625 of about
+    # 60,640) and 42 % of the basaltic particles (6,271 of about 14,793); what it took were small fragments, whose sizes
+    # are a guess.
+    "camp": Mixture(0.13, Sizes(23.5, 0.44, 8.0, 70.0), Sizes(8.5, 0.50, 4.8, 40.0)),
+    "grim": Mixture(0.42, Sizes(20.0, 0.50, 7.0, 110.0), Sizes(8.5, 0.45, 5.0, 40.0)),
     # Published: hazel 18-28 um; fresh oak grains in crops 33-37 um.
     "corylus": Sizes(23.8, 0.065, 17.0, 30.0),
     "qrob": Sizes(35.0, 0.055, 27.0, 43.0),
@@ -64,6 +79,7 @@ SIZES = {
     "cont": Sizes(24.0, 0.55, 6.0, 100.0),
     ANOMALY: Sizes(20.0, 0.35, 9.0, 60.0),
 }
+_POLLEN = ("corylus", "qrob", "qsub")
 
 MAKERS: dict[str, Maker] = {
     "dust": dust.corundum,
@@ -82,28 +98,31 @@ _BLURRED_MATERIALS = {"camp": 0.45, "grim": 0.35, "corylus": 0.1, "qrob": 0.1}
 _BLURRED_FROM_UM = 18.0
 """Depth from which a particle is called blurred: its edges are three times as wide as in focus."""
 
+STUDY_COUNTS = {"dust": 30_363, "camp": 60_640, "grim": 14_793, "corylus": 7_900, "qrob": 10_837, "qsub": 11_490}
+"""Particles of each class in the study's labelled set, from the rows of its published confusion matrix (136,022 in all;
+the matrix gives 136,023 by rounding)."""
+CONTAMINATION_SHARE = 11_939 / 172_337
+"""Share of contamination in the published follow-up's set; the study's had no such class."""
 LABELLED_SHARES = {
-    # The study's shares of six classes (camp 44, grim 11, corylus 6, oaks 8 each, dust 23 %), with something off the
-    # largest for contamination, which has 7 % in the published follow-up.
-    "dust": 0.21,
-    "camp": 0.37,
-    "grim": 0.12,
-    "corylus": 0.07,
-    "qrob": 0.085,
-    "qsub": 0.085,
-    "cont": 0.06,
+    **{label: n / sum(STUDY_COUNTS.values()) * (1 - CONTAMINATION_SHARE) for label, n in STUDY_COUNTS.items()},
+    "cont": CONTAMINATION_SHARE,
 }
+"""Shares of the labelled runs: the study's, and contamination as in the follow-up."""
 
 ICE_SHARES = {
-    # About 99 % dust. Real ice has 1e-5 to 1e-4 tephra and pollen; a small simulation would then hold none to find.
+    # At least 99.9 % dust and blurred things; tephra and pollen 1e-5 to 1e-3 (published range of natural ice).
     "cont": 5e-3,
-    "camp": 1.2e-3,
-    "grim": 8e-4,
-    "corylus": 4e-4,
-    "qrob": 3e-4,
-    "qsub": 2e-4,
-    ANOMALY: 1.2e-3,
+    "camp": 4e-4,
+    "grim": 2e-4,
+    "corylus": 1.2e-4,
+    "qrob": 8e-5,
+    "qsub": 6e-5,
+    ANOMALY: 3e-4,
 }
+BLANK_SHARES = {"cont": 0.25}
+"""What is in a procedural blank beside a little dust: what handling and water bring in (a guess)."""
+BLANK_PARTICLES = 0.05
+"""Particles of a blank relative to a run of ice (a guess)."""
 
 
 def draw_candidate(label: str, rng: Rng, conditions: Conditions, *, in_ice: bool, size_scale: float) -> Candidate:
@@ -126,8 +145,7 @@ def draw_candidate(label: str, rng: Rng, conditions: Conditions, *, in_ice: bool
     elif label == "cont" and rng.random() < BLURRED_SHARE:
         material = str(rng.choice(list(_BLURRED_MATERIALS), p=list(_BLURRED_MATERIALS.values())))
         defocus_um = float(rng.choice((-1, 1)) * rng.uniform(_BLURRED_FROM_UM, FLOW_CELL_DEPTH_UM / 2))
-    sizes = SIZES[material]
-    diameter_um = sizes.draw(rng, size_scale if sizes.log_sd > 0.2 else 1.0)
+    diameter_um = SIZES[material].draw(rng, 1.0 if material in _POLLEN else size_scale)
     # Light spreads by about NA / n of the way it travels out of focus; the halo needs a few um more.
     margin_um = 4.0 + 0.22 * abs(defocus_um)
     specimen = _maker(material, rng)(rng, diameter_um, margin_um)

@@ -25,7 +25,7 @@ def corundum(rng: Rng, diameter_um: float, margin_um: float) -> Specimen:
     Returns:
         The specimen.
     """
-    return _splinter(rng, diameter_um, margin_um, CORUNDUM_INDEX, flat=(0.3, 0.8), kind="corundum")
+    return _splinter(rng, diameter_um, margin_um, CORUNDUM_INDEX, flat=(0.22, 0.7), kind="corundum")
 
 
 def natural(rng: Rng, diameter_um: float, margin_um: float) -> Specimen:

@@ -44,8 +44,8 @@ class OakPlan:
     furrow_share: float
 
 
-ROBUR = OakPlan("Quercus robur", (0.84, 0.12), (0.85, 1.45), (0.14, 0.30), (0.010, 0.060), 0.60)
-SUBER = OakPlan("Quercus suber", (1.02, 0.12), (0.65, 1.15), (0.10, 0.25), (0.000, 0.035), 0.35)
+ROBUR = OakPlan("Quercus robur", (0.83, 0.11), (0.80, 1.40), (0.12, 0.27), (0.010, 0.060), 0.60)
+SUBER = OakPlan("Quercus suber", (1.02, 0.11), (0.60, 1.15), (0.07, 0.20), (0.000, 0.035), 0.35)
 
 
 def oak(rng: Rng, diameter_um: float, margin_um: float, plan: OakPlan) -> Specimen:
@@ -62,7 +62,7 @@ def oak(rng: Rng, diameter_um: float, margin_um: float, plan: OakPlan) -> Specim
     """
     angles = np.linspace(0, 2 * np.pi, 90, endpoint=False)
     turn = rng.uniform(0, 2 * np.pi)
-    radius = wavy(rng, 90, range(2, 6), 0.035) * (1 + rng.uniform(*plan.lobes) * np.cos(3 * angles))
+    radius = wavy(rng, 90, range(2, 7), 0.045) * (1 + rng.uniform(*plan.lobes) * np.cos(3 * angles))
     ring = turned(polar_outline(0.5 * diameter_um * radius) * [1, rng.uniform(0.88, 1.0)], turn)
     canvas = canvas_around(ring, margin_um)
     depth = canvas.depth_inside(canvas.fill(ring))
@@ -80,7 +80,7 @@ def oak(rng: Rng, diameter_um: float, margin_um: float, plan: OakPlan) -> Specim
     absorbance = softened(absorbance, rng.uniform(0.15, 0.4))
     # Protoplasm 1.36-1.40, wall about 1.5: a round body with a grainy surface. Most of its path is too long and too
     # uneven to keep a phase; what is left bends light at the rim.
-    opd = rng.uniform(0.15, 0.6) * body + np.float32(rng.uniform(0.005, 0.022)) * granules * fill
+    opd = rng.uniform(0.08, 0.45) * body + np.float32(rng.uniform(0.005, 0.022)) * granules * fill
     return Specimen(softened(opd * (depth > 0), 0.3), absorbance, plan.kind)
 
 
@@ -99,7 +99,7 @@ def hazel(rng: Rng, diameter_um: float, margin_um: float) -> Specimen:
     pores = 4 if rng.random() < 0.01 else 3
     angles = np.linspace(0, 2 * np.pi, 90, endpoint=False)
     turn = rng.uniform(0, 2 * np.pi)
-    pointed = rng.uniform(0.02, 0.065) if polar else rng.uniform(0.0, 0.02)
+    pointed = rng.uniform(0.02, 0.075) if polar else rng.uniform(0.0, 0.02)
     radius = wavy(rng, 90, range(2, 5), 0.03) * (1 + pointed * np.cos(pores * angles))
     flat = rng.uniform(0.9, 1.0) if polar else rng.uniform(0.72, 0.9)
     ring = turned(polar_outline(0.5 * diameter_um * radius) * [1, flat], turn)
@@ -108,8 +108,9 @@ def hazel(rng: Rng, diameter_um: float, margin_um: float) -> Specimen:
     inside = rounded(depth, rng.uniform(1.2, 2.4))
     density = rng.uniform(0.65, 1.15)
     absorbance = density * inside
+    _wall(rng, absorbance, depth)
     absorbance += np.float32(rng.uniform(0.04, 0.14)) * canvas.grain(rng, rng.uniform(1.0, 3)) * inside
-    opd = rng.uniform(0.15, 0.6) * rounded(depth, 0.5 * diameter_um)
+    opd = rng.uniform(0.08, 0.45) * rounded(depth, 0.5 * diameter_um)
     tips = turn + 2 * np.pi * np.arange(pores) / pores if polar else turn + np.array([0.0, np.pi])
     for tip in tips[: int(rng.choice((0, 1, 2), p=(0.2, 0.4, 0.4))) if not polar else pores]:
         _oncus(rng, canvas, absorbance, opd, float(tip), diameter_um, polar)
@@ -124,7 +125,7 @@ def _wall(rng: Rng, absorbance: Image, depth: Image) -> None:
     place = rng.uniform(0.9, 1.6)
     for _ in range(int(rng.integers(1, 3))):
         line = np.exp(-(((depth - np.float32(place)) / np.float32(rng.uniform(0.25, 0.45))) ** 2)) * (depth > 0.3)
-        absorbance -= np.float32(rng.uniform(0.05, 0.25)) * line
+        absorbance -= np.float32(rng.uniform(0.08, 0.4)) * line
         place += rng.uniform(0.8, 1.4)
 
 
@@ -142,15 +143,20 @@ def _oncus(
     rng: Rng, canvas: Canvas, absorbance: Image, opd: Image, tip_rad: float, diameter_um: float, polar: bool
 ) -> None:
     """Put the pale lens under a pore, in place."""
-    long_um = rng.uniform(0.19, 0.28) * diameter_um
-    short_um = rng.uniform(0.45, 0.75) * long_um
-    place = rng.uniform(0.26, 0.34) * diameter_um
+    long_um = rng.uniform(0.19, 0.30) * diameter_um
+    short_um = rng.uniform(0.45, 0.8) * long_um
+    place = rng.uniform(0.26, 0.36) * diameter_um
     angles = np.linspace(0, 2 * np.pi, 24, endpoint=False)
     ring = np.column_stack([short_um * np.cos(angles), long_um * np.sin(angles)])
     ring = turned(ring + np.array([place, 0.0]), tip_rad + rng.normal(0, 0.06))
-    lens = rounded(canvas.depth_inside(canvas.fill(ring)), 0.8 * short_um)
-    lens *= 1 + np.float32(rng.uniform(0.05, 0.2)) * canvas.grain(rng, rng.uniform(1.0, 2.0))
-    clear = rng.uniform(0.3, 0.85) if polar else rng.uniform(0.15, 0.6)
+    shape = canvas.fill(ring)
+    lens = rounded(canvas.depth_inside(shape), rng.uniform(0.4, 0.8) * short_um)
+    lens *= 1 + np.float32(rng.uniform(0.05, 0.25)) * canvas.grain(rng, rng.uniform(0.8, 2.0))
+    clear = rng.uniform(0.35, 0.9) if polar else rng.uniform(0.15, 0.6)
+    # The wall folds around the lens: a dark line that follows its outline inside the grain.
+    outside = canvas.depth_inside(1 - shape)
+    fold = np.exp(-(((outside - np.float32(rng.uniform(0.1, 0.7))) / np.float32(rng.uniform(0.3, 0.7))) ** 2))
+    absorbance += np.float32(rng.uniform(0.0, 0.7)) * fold * (outside > 0) * (absorbance > 0.3)
     absorbance *= np.clip(1 - np.float32(clear) * 1.3 * lens, 0.05, None)
     opd += np.float32(rng.uniform(0.0, 0.15)) * lens
 
@@ -158,6 +164,6 @@ def _oncus(
 def _pale_middle(rng: Rng, canvas: Canvas, absorbance: Image, turn: float, diameter_um: float, pores: int) -> None:
     """Lighten the middle of a grain seen along its axis, where the onci leave a concave triangle, in place."""
     angles = np.linspace(0, 2 * np.pi, 36, endpoint=False)
-    radius = rng.uniform(0.08, 0.16) * diameter_um * (1 - rng.uniform(0.2, 0.45) * np.cos(pores * angles))
+    radius = rng.uniform(0.08, 0.18) * diameter_um * (1 - rng.uniform(0.2, 0.5) * np.cos(pores * angles))
     area = rounded(canvas.depth_inside(canvas.fill(turned(polar_outline(radius), turn))), 1.5)
     absorbance *= 1 - np.float32(rng.uniform(0.35, 0.95)) * area

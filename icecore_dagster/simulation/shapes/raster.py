@@ -112,11 +112,11 @@ def polar_outline(radius_um: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def wavy(rng: np.random.Generator, points: int, orders: range, amplitude: float) -> NDArray[np.float64]:
     """Relative radius (m,) of a rough ring: waves of the given orders, amplitude falling with the order."""
-    angles = np.linspace(0, 2 * np.pi, points, endpoint=False)
-    radius = np.ones(points)
-    for order in orders:
-        radius += amplitude / order * rng.normal() * np.cos(order * angles + rng.uniform(0, 2 * np.pi))
-    return np.maximum(radius, 0.2)
+    order = np.arange(orders.start, orders.stop)
+    heights = amplitude / order * rng.standard_normal(len(order))
+    phases = rng.uniform(0, 2 * np.pi, len(order))
+    waves = np.cos(np.arange(points)[:, None] * (2 * np.pi / points * order) + phases)
+    return np.maximum(1 + waves @ heights, 0.2)
 
 
 def within_reach(outline_um: NDArray[np.float64]) -> NDArray[np.float64]:

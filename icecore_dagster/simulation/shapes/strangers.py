@@ -96,7 +96,9 @@ def bubble(rng: Rng, diameter_um: float, margin_um: float) -> Specimen:
     away = np.sqrt(x**2 + y**2) / np.float32(0.5 * diameter_um)
     # A bubble is a strong diverging lens: only rays near the axis stay within the aperture.
     bright = np.exp(-((away / np.float32(rng.uniform(0.25, 0.45))) ** 4))
-    absorbance = np.float32(rng.uniform(1.2, 2.4)) * bevelled(depth, 1.0) * (1 - bright)
+    absorbance = (
+        np.float32(rng.uniform(1.8, 3.5)) * bevelled(depth, 1.0) * (1 - np.float32(rng.uniform(0.9, 1.1)) * bright)
+    )
     opd = -np.float32(min(0.02 * diameter_um, 0.5)) * rounded(depth, 0.5 * diameter_um)
     return Specimen(opd, absorbance, "bubble")
 

@@ -75,8 +75,9 @@ def basaltic(rng: Rng, diameter_um: float, margin_um: float) -> Specimen:
     Returns:
         The specimen; its kind names the form.
     """
-    clear_share = np.clip(0.52 - 0.018 * (diameter_um - 8), 0.02, 0.52)
-    form = "clear fragment" if rng.random() < clear_share else rng.choice(("blocky", "foamy"), p=(0.6, 0.4))
+    clear_share = np.clip(0.36 - 0.012 * (diameter_um - 8), 0.02, 0.36)
+    dense = rng.choice(("blocky", "windowed", "foamy"), p=(0.35, 0.35, 0.30))
+    form = "clear fragment" if rng.random() < clear_share else str(dense)
     outline = _blocky_outline(rng, diameter_um, scallops=0 if form == "blocky" else int(rng.integers(1, 5)))
     if form == "clear fragment":
         outline = _shard_outline(rng, diameter_um, concave=0.4)
@@ -93,10 +94,11 @@ def basaltic(rng: Rng, diameter_um: float, margin_um: float) -> Specimen:
         return Specimen(_path(body, BASALTIC_INDEX - rng.uniform(0, 0.06)), absorbance, "clear fragment")
     if form == "foamy" and diameter_um > 12:
         return _foam(rng, canvas, depth, diameter_um, BASALTIC_INDEX, rng.uniform(0.03, 0.12), "foamy")
-    return _dense_grain(rng, canvas, depth, diameter_um)
+    return _dense_grain(rng, canvas, depth, diameter_um, windows=form == "windowed")
 
 
 _LONGEST_NEEDLE_UM = 110.0
+_MOST_PITS = 70
 _FELSIC_SHARES = (0.38, 0.24, 0.18, 0.10, 0.10)
 
 
@@ -149,14 +151,15 @@ def _blocky_outline(rng: Rng, diameter_um: float, scallops: int) -> NDArray[np.f
 
 def _pit(rng: Rng, canvas: Canvas, outline: NDArray[np.float64], body: Image, absorbance: Image, count: int) -> None:
     """Press small bubbles and crystals into a plate, in place."""
-    reach = np.abs(outline).max(axis=0)
-    blobs = []
-    for _ in range(min(int(count), 70)):
-        size_um = float(np.clip(rng.lognormal(np.log(0.45), 0.5), 0.25, 2.5))
-        ring = size_um * polar_outline(wavy(rng, 12, range(2, 4), 0.35))
-        blobs.append(ring + rng.uniform(-reach, reach))
-    if not blobs:
+    count = min(int(count), _MOST_PITS)
+    if not count:
         return
+    sizes_um = np.clip(rng.lognormal(np.log(0.45), 0.5, count), 0.25, 2.5)
+    middles = rng.uniform(-1, 1, (count, 2)) * np.abs(outline).max(axis=0)
+    angles = np.linspace(0, 2 * np.pi, 12, endpoint=False)
+    ovals = 1 + rng.uniform(-0.3, 0.3, (count, 1)) * np.cos(2 * angles + rng.uniform(0, 2 * np.pi, (count, 1)))
+    rings = np.stack([np.cos(angles), np.sin(angles)], axis=-1) * (sizes_um[:, None] * ovals)[:, :, None]
+    blobs = rings + middles[:, None]
     pits = canvas.fill(*blobs)
     pits[body < 0.5 * body.max()] = 0
     soft = softened(pits.astype(np.float32), rng.uniform(0.2, 0.45)) * (body > 0)
@@ -223,8 +226,8 @@ def _foam(
     return Specimen(opd, softened(absorbance, rng.uniform(0.3, 0.6)), kind)
 
 
-def _dense_grain(rng: Rng, canvas: Canvas, depth: Image, diameter_um: float) -> Specimen:
-    """A dark block with up to three clear windows, where a bubble left only a thin wall, and a few glints."""
+def _dense_grain(rng: Rng, canvas: Canvas, depth: Image, diameter_um: float, *, windows: bool) -> Specimen:
+    """A dark block; where a bubble left only a thin wall it may have clear windows, and here and there it glints."""
     thickness_um = rng.uniform(0.35, 0.6) * diameter_um
     body = thickness_um * rounded(depth, max(1.0, 0.6 * float(depth.max())))
     body *= 1 + np.float32(rng.uniform(0.03, 0.10)) * canvas.grain(rng, rng.uniform(2.0, 6.0))
@@ -232,20 +235,35 @@ def _dense_grain(rng: Rng, canvas: Canvas, depth: Image, diameter_um: float) -> 
     dark += np.float32(rng.uniform(0.2, 0.7)) * canvas.grain(rng, max(3.0, rng.uniform(0.15, 0.4) * diameter_um))
     absorbance = np.clip(dark, 0.15, 2.6) * bevelled(depth, rng.uniform(0.8, 1.6))
     reach = 0.35 * diameter_um
-    for _ in range(int(rng.choice((0, 1, 2, 3), p=(0.25, 0.35, 0.25, 0.15)))):
-        size_um = rng.uniform(0.1, 0.28) * diameter_um
-        ring = size_um * polar_outline(wavy(rng, 24, range(2, 7), 0.45)) * [1, rng.uniform(0.4, 1)]
-        window = canvas.fill(turned(ring, rng.uniform(0, np.pi)) + rng.uniform(-reach, reach, 2))
-        open_share = softened(rounded(canvas.depth_inside(window), max(0.8, 0.5 * size_um)), rng.uniform(0.3, 1.2))
-        open_share *= bevelled(depth, 1.2)
-        absorbance *= 1 - np.float32(rng.uniform(0.5, 1.0)) * open_share
-        body += (np.float32(2.0) - body) * open_share
+    # Opaque over 60-90 % of the area (published): windows take up the rest.
+    count = int(rng.integers(1, 5)) if windows else int(rng.choice((0, 1), p=(0.6, 0.4)))
+    for _ in range(count):
+        _window(rng, canvas, body, absorbance, depth, diameter_um, reach)
     x, y = canvas.grid_um()
     for _ in range(rng.poisson(0.05 * diameter_um)):
         at_x, at_y = rng.uniform(-reach, reach, 2)
         spot = np.exp(-((x - at_x) ** 2 + (y - at_y) ** 2) / np.float32(2 * rng.uniform(0.4, 0.9) ** 2))
         absorbance -= np.float32(rng.uniform(0.8, 2.6)) * spot * (depth > 1.5)
     absorbance = softened(absorbance, rng.uniform(0.25, 0.5))
-    return Specimen(
-        softened(_path(body, BASALTIC_INDEX), 0.35) * np.float32(rng.uniform(0.2, 0.45)), absorbance, "blocky"
-    )
+    opd = softened(_path(body, BASALTIC_INDEX), 0.35) * np.float32(rng.uniform(0.2, 0.45))
+    return Specimen(opd, absorbance, "windowed" if windows else "blocky")
+
+
+def _window(
+    rng: Rng, canvas: Canvas, body: Image, absorbance: Image, depth: Image, diameter_um: float, reach_um: float
+) -> None:
+    """Open a clear window with a rim of its own and a few pits, in place."""
+    size_um = rng.uniform(0.10, 0.30) * diameter_um
+    if rng.random() < 0.5:
+        ring = size_um * polar_outline(wavy(rng, 24, range(2, 7), 0.45)) * [1, rng.uniform(0.4, 1)]
+    else:
+        ring = _shard_outline(rng, 1.8 * size_um, concave=0.3)
+    ring = turned(ring, rng.uniform(0, np.pi)) + rng.uniform(-reach_um, reach_um, 2)
+    inside = canvas.depth_inside(canvas.fill(ring))
+    opened = bevelled(inside, rng.uniform(0.4, 1.5)) * bevelled(depth, 1.2)
+    haze = np.float32(rng.uniform(0.0, 0.35)) * (1 + np.float32(0.5) * canvas.grain(rng, 0.3 * diameter_um))
+    absorbance *= 1 - np.float32(rng.uniform(0.7, 1.0)) * opened
+    absorbance += np.maximum(haze, 0) * opened
+    pits = canvas.grain(rng, rng.uniform(0.8, 2.0)) > np.float32(rng.uniform(1.6, 2.6))
+    absorbance += np.float32(rng.uniform(0.3, 1.2)) * pits * (opened > 0.9)
+    body += (np.float32(rng.uniform(1.0, 4.0)) - body) * opened
