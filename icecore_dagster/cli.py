@@ -22,15 +22,16 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 simulate_app = typer.Typer(
-    help="Draw particles that never were, as complete FlowCam run folders.", no_args_is_help=True
+    help="Draw particles that never were, as complete FlowCam run folders.", invoke_without_command=True
 )
 app.add_typer(simulate_app, name="simulate")
 
 Data = Annotated[
     Path | None, typer.Option("--data", envvar=DATA_VARIABLE, help="The laboratory's data folder (default: ./data)")
 ]
-console = Console(soft_wrap=True)
-_TABLE_WIDTH = 120
+_LOG_WIDTH = 130
+"""Width of tables where the output is no terminal, so that a log keeps them whole."""
+console = Console(soft_wrap=True, width=None if sys.stdout.isatty() else _LOG_WIDTH)
 
 
 def _laboratory(data: Path | None) -> Laboratory:
@@ -95,6 +96,41 @@ def score(
     console.print(
         f"{len(scores)} particles scored: {', '.join(f'{n} {name}' for name, n in counts.items())} → {output}"
     )
+
+
+@simulate_app.callback(epilog="Example: `icecore simulate --validate --real my_particles`")
+def simulate(
+    context: typer.Context,
+    validate: Annotated[
+        bool, typer.Option("--validate", help="Write a page that says how real the drawn particles are")
+    ] = False,
+    real: Annotated[
+        Path | None, typer.Option(help="Folder of real particles: images, and labels.csv (columns image, label)")
+    ] = None,
+    particles: Annotated[int, typer.Option(help="Labelled particles in each drawn set", min=1_000)] = 30_000,
+    seeds: Annotated[int, typer.Option(help="Sets to draw, each with a seed of its own", min=1)] = 5,
+    epochs: Annotated[int, typer.Option(help="Passes of the network over each set; 0 trains none", min=0)] = 6,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="HTML file (default: with the results)")] = None,
+    data: Data = None,
+) -> None:
+    """Draw particles that never were, as complete FlowCam run folders; or see how real they are (--validate)."""
+    if context.invoked_subcommand is not None:
+        return
+    if not validate:
+        typer.echo(context.get_help())
+        raise typer.Exit(2)
+    from icecore_dagster.learning.realism import RealismConfig, read_real_particles, validate_simulator
+    from icecore_dagster.reports.simulator.page import write_realism_page
+
+    lab = _laboratory(data)
+    config = RealismConfig(particles=particles, seeds=tuple(range(1, seeds + 1)), epochs=epochs)
+    known = read_real_particles(real) if real else ()
+    page = output or lab.data / "results" / "reports" / "simulator.html"
+    findings = validate_simulator(lab.data / "scratch" / "simulator", config, known)
+    of_real = " --real FOLDER" if real else ""
+    command = f"icecore simulate --validate --particles {particles} --seeds {seeds} --epochs {epochs}{of_real}"
+    write_realism_page(findings, page, command)
+    console.print(f"how real the simulated particles are: {page}")
 
 
 @simulate_app.command("labelled", epilog="Example: `icecore simulate labelled --particles 5000`")
@@ -180,7 +216,7 @@ def demo(data: Data = None) -> None:
             table.add_column(name, justify="left" if name == next(iter(rows[0])) else "right")
         for row in rows:
             table.add_row(*row.values())
-        console.print(table, width=_TABLE_WIDTH)
+        console.print(table)
     console.print(f"reports: {lab.store.report('')}\nlook at everything in Dagster: make ui")
 
 

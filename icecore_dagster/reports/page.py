@@ -3,6 +3,7 @@
 import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -30,6 +31,9 @@ from icecore_dagster.reports.wording import (
     volume,
 )
 from icecore_dagster.scoring.rollup import depth_of
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 TEMPLATE = "core.html.j2"
 CANDIDATES_SHOWN = 60
@@ -69,6 +73,19 @@ class CoreContent:
     provenance: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
+def environment() -> "Environment":
+    """Where the product's pages are made: all text is escaped, and a name that is not given is an error."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    return Environment(
+        loader=PackageLoader("icecore_dagster.reports"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
 def render_core_page(content: CoreContent) -> str:
     """The page as HTML: every image inside it, nothing fetched, all text from files escaped.
 
@@ -78,30 +95,26 @@ def render_core_page(content: CoreContent) -> str:
     Returns:
         An HTML document.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("icecore_dagster.reports"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     classes = ordered_classes(content.distribution["class"])
-    return environment.get_template(TEMPLATE).render(
-        core=content.core,
-        facts=_facts(content),
-        classes=[{"title": class_title(key), "colour": class_colour(key)} for key in classes],
-        distribution=_distribution_rows(content.distribution, classes),
-        volume_known=bool(len(content.distribution)) and bool(content.distribution["volume_imaged_ml"].notna().all()),
-        figures={name: _data_uri(png) for name, png in content.figures.items()},
-        cards=[_card(row, content.crops.get(str(row["particle_id"]))) for _, row in content.candidates.iterrows()],
-        ranked=count(content.ranked),
-        reasons=_reasons(content.rejects),
-        rejects=_rejects(content.rejects),
-        rejects_total=len(content.rejects),
-        runs=[_run(row) for _, row in content.runs.iterrows()],
-        provenance=content.provenance,
+    return (
+        environment()
+        .get_template(TEMPLATE)
+        .render(
+            core=content.core,
+            facts=_facts(content),
+            classes=[{"title": class_title(key), "colour": class_colour(key)} for key in classes],
+            distribution=_distribution_rows(content.distribution, classes),
+            volume_known=bool(len(content.distribution))
+            and bool(content.distribution["volume_imaged_ml"].notna().all()),
+            figures={name: data_uri(png) for name, png in content.figures.items()},
+            cards=[_card(row, content.crops.get(str(row["particle_id"]))) for _, row in content.candidates.iterrows()],
+            ranked=count(content.ranked),
+            reasons=_reasons(content.rejects),
+            rejects=_rejects(content.rejects),
+            rejects_total=len(content.rejects),
+            runs=[_run(row) for _, row in content.runs.iterrows()],
+            provenance=content.provenance,
+        )
     )
 
 
@@ -209,7 +222,7 @@ def _crop_image(crop: np.ndarray, um_per_px: float | None) -> dict[str, str]:
     if not done:
         raise ValueError(f"a crop of shape {crop.shape} and type {crop.dtype} could not be encoded as PNG")
     return {
-        "source": _data_uri(png.tobytes()),
+        "source": data_uri(png.tobytes()),
         "width": f"{crop.shape[1] * enlargement:.0f}",
         "height": f"{crop.shape[0] * enlargement:.0f}",
         "bar_width": f"{bar.length_px * enlargement:.1f}",
@@ -268,5 +281,6 @@ def _run(row: pd.Series) -> dict[str, str]:
     }
 
 
-def _data_uri(png: bytes) -> str:
+def data_uri(png: bytes) -> str:
+    """A PNG as an address that holds it whole."""
     return f"data:image/png;base64,{base64.b64encode(png).decode()}"

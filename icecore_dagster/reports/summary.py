@@ -21,8 +21,8 @@ def core_summary(lab: Laboratory, cores: Iterable[str]) -> list[dict[str, str]]:
         cores: cores that have a class distribution and a ranking.
 
     Returns:
-        Text by column. "not dust in first 20" counts, for simulated cores, the first candidates that truly are neither
-        dust nor contamination.
+        Text by column. "found in first 20" counts, for simulated cores, the candidates among the first that truly are
+        neither dust nor contamination, out of all such particles of the core.
     """
     return [_row(lab, core) for core in cores]
 
@@ -37,16 +37,16 @@ def _row(lab: Laboratory, core: str) -> dict[str, str]:
         "particles": str(int(pooled.sum())),
         **{str(name): count for name, count in shown.items()},
         "first candidate": "none" if first.empty else str(first["particle_id"].iloc[0]),
-        f"not dust in first {FIRST}": _true_finds(lab, first),
+        f"found in first {FIRST}": _true_finds(lab, core, first),
     }
 
 
-def _true_finds(lab: Laboratory, first: pd.DataFrame) -> str:
-    """How many of the first candidates are truly worth finding; only the simulator knows."""
-    files = [lab.truth / f"{run}.parquet" for run in first["run"].unique()]
-    if not files or not all(file.exists() for file in files):
+def _true_finds(lab: Laboratory, core: str, first: pd.DataFrame) -> str:
+    """How many of a core's particles worth finding are among the first candidates; only the simulator knows."""
+    files = sorted(lab.truth.glob(f"{core}_*.parquet"))
+    if first.empty or not set(first["run"]) <= {file.stem for file in files}:
         return "unknown"
     truth = pd.concat([pd.read_parquet(file, columns=["run", "particle_number", "label"]) for file in files])
-    ids = truth["run"].astype(str) + "_" + truth["particle_number"].astype(str)
-    found = first["particle_id"].map(dict(zip(ids, truth["label"], strict=True)))
-    return str(int((~found.isin(BACKGROUND_LABELS)).sum()))
+    wanted = truth[~truth["label"].isin(BACKGROUND_LABELS)]
+    ids = set(wanted["run"].astype(str) + "_" + wanted["particle_number"].astype(str))
+    return f"{first['particle_id'].isin(ids).sum()} of {len(ids)}"

@@ -31,7 +31,7 @@ def lab(tmp_path) -> Laboratory:
 
 def test_a_simulated_core_is_held_against_the_truth(lab):
     lab.truth.mkdir()
-    labels = ["camp", "anomaly", "qrob", *["dust"] * 20, *["cont"] * 7]
+    labels = ["camp", "anomaly", "qrob", *["dust"] * 20, *["cont"] * 6, "grim"]
     truth = pd.DataFrame({"run": RUN, "particle_number": range(30), "label": labels})
     truth.to_parquet(lab.truth / f"{RUN}.parquet")
     (row,) = core_summary(lab, ["GRIP_3046"])
@@ -40,10 +40,10 @@ def test_a_simulated_core_is_held_against_the_truth(lab):
         "particles": "30",
         "camp": "2",
         "first candidate": f"{RUN}_0",
-        "not dust in first 20": "3",
+        "found in first 20": "3 of 4",
     }
 
 
 def test_the_truth_of_real_ice_is_unknown(lab):
     (row,) = core_summary(lab, ["GRIP_3046"])
-    assert row["not dust in first 20"] == "unknown"
+    assert row["found in first 20"] == "unknown"

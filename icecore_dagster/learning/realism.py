@@ -1,0 +1,271 @@
+"""Is the simulator real enough? Labelled sets are drawn, learnt from, and held against the study and real particles.
+
+Nothing is fitted to real particles here: they are only named by models that have seen simulated ones alone.
+"""
+
+import csv
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from icecore_dagster.flowcam.run import read_run
+from icecore_dagster.learning.difficulty import PUBLISHED, measure_difficulty
+from icecore_dagster.learning.metrics import ClassificationMetrics
+from icecore_dagster.learning.networks.architectures import run_network
+from icecore_dagster.learning.networks.tensors import TensorSet, open_tensors, to_network_input, write_tensors
+from icecore_dagster.learning.networks.training import TrainingConfig, run_on_rows, select_rows, train_network
+from icecore_dagster.learning.novelty import ORDINARY_SHARE, learn_familiarity
+from icecore_dagster.learning.trees import TreesConfig, feature_matrix, train_trees
+from icecore_dagster.particles.intake.ingest import UM_PER_PX_AT_20X
+from icecore_dagster.particles.intake.labelled import import_labelled, labelled_crops
+from icecore_dagster.particles.labels import LABEL_KEYS, TASKS, Task
+from icecore_dagster.particles.laboratory import Laboratory
+from icecore_dagster.particles.measure import measure_particle
+from icecore_dagster.particles.segment import segment_particle
+from icecore_dagster.particles.split import TEST, TRAIN, VALIDATION, split_by_run
+from icecore_dagster.simulation.laboratory import draw_sample, simulate_labelled, simulated_runs
+from icecore_dagster.simulation.population import ANOMALY
+
+COMPARED = ("intensity_grey", "sigma_intensity_grey", "edge_gradient_grey", "sum_intensity_grey")
+"""Properties whose distributions the study shows."""
+TASK, ARCHITECTURE = "seven_class", "A3"
+ANOMALIES = 300
+LABELS_FILE = "labels.csv"
+
+
+@dataclass(frozen=True)
+class RealParticle:
+    """A real particle of known material.
+
+    Attributes:
+        name: its file.
+        label: what it is.
+        crop: uint8 (h, w).
+    """
+
+    name: str
+    label: str
+    crop: np.ndarray
+
+
+@dataclass(frozen=True)
+class RealismConfig:
+    """How much is drawn and learnt.
+
+    Attributes:
+        particles: labelled particles a seed.
+        seeds: seeds to draw with.
+        most_of_label: training particles of each label that the network learns from.
+        epochs: passes over them; 0 trains no network.
+        sample: particles of each label drawn for pictures and edge profiles.
+    """
+
+    particles: int = 30_000
+    seeds: tuple[int, ...] = (1, 2, 3, 4, 5)
+    most_of_label: int = 1_500
+    epochs: int = 6
+    sample: int = 240
+
+
+@dataclass(frozen=True)
+class SeedFindings:
+    """What one drawn set gave.
+
+    Attributes:
+        seed: of the set.
+        difficulty: metrics by task, see `difficulty.measure_difficulty`.
+        properties: label and the columns `COMPARED` of every particle.
+        network: metrics of the network on test runs; None if none was trained.
+        recognised: one row a real particle: name, label, network, p_network, lightgbm, p_lightgbm, both, p_both (the
+            class named and the probability of the true one), strangeness; empty without real particles or network.
+        anomalies_strange: share of drawn anomalies that are stranger than 99 % of the held-out known particles.
+        anomaly_auc: area under the ROC curve of anomalies against held-out known particles by strangeness.
+        seconds: wall time.
+    """
+
+    seed: int
+    difficulty: dict[str, ClassificationMetrics]
+    properties: pd.DataFrame
+    network: ClassificationMetrics | None
+    recognised: pd.DataFrame
+    anomalies_strange: float
+    anomaly_auc: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A drawn particle to look at: its crop, uint8 (h, w), and its depth relative to the plane of focus, um."""
+
+    crop: np.ndarray
+    defocus_um: float
+
+
+@dataclass(frozen=True)
+class RealismFindings:
+    """Everything that the page about the simulator shows.
+
+    Attributes:
+        config: how much was drawn.
+        seeds: what each drawn set gave.
+        samples: drawn particles by label, and by `population.ANOMALY`.
+        real: real particles; empty where none were given.
+    """
+
+    config: RealismConfig
+    seeds: tuple[SeedFindings, ...]
+    samples: dict[str, list[Sample]]
+    real: tuple[RealParticle, ...]
+
+
+def read_real_particles(folder: Path) -> tuple[RealParticle, ...]:
+    """Real particles of known material: images and a table of their labels.
+
+    Args:
+        folder: holds one image a particle and `labels.csv` with the columns image and label.
+
+    Raises:
+        FileNotFoundError: there is no such folder or table.
+        ValueError: the table lacks a column, or names an unknown label or an absent image.
+    """
+    table = folder / LABELS_FILE
+    if not table.is_file():
+        raise FileNotFoundError(f"{table} is missing: name each image and its label in it (columns image, label)")
+    with table.open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    run = read_run(folder)
+    crops = {str(run.particles["Image File"].iloc[i]): crop for i, crop, _ in run.iter_crops()}
+    real = []
+    for line, row in enumerate(rows, start=2):
+        name, label = row.get("image", ""), row.get("label", "")
+        if name not in crops:
+            raise ValueError(f"{table}, line {line}: there is no image {name!r} in the folder; correct its name")
+        if label not in LABEL_KEYS:
+            raise ValueError(f"{table}, line {line}: unknown label {label!r}; use one of {', '.join(LABEL_KEYS)}")
+        real.append(RealParticle(name, label, crops[name]))
+    return tuple(real)
+
+
+def validate_simulator(work: Path, config: RealismConfig, real: tuple[RealParticle, ...] = ()) -> RealismFindings:
+    """Draw labelled sets, learn from each, and measure how like the study's and how like real particles they are.
+
+    Args:
+        work: folder for the drawn sets; a set that stands there already is used again.
+        config: how much to draw and learn.
+        real: real particles to be named.
+
+    Returns:
+        What was found.
+    """
+    samples = {
+        label: [Sample(f.capture.crop, f.candidate.defocus_um) for f in draw_sample(label, config.sample, seed=1)]
+        for label in (*LABEL_KEYS, ANOMALY)
+    }
+    found = tuple(_one_seed(work / f"seed_{seed}", seed, config, real) for seed in config.seeds)
+    return RealismFindings(config, found, samples, real)
+
+
+def _one_seed(folder: Path, seed: int, config: RealismConfig, real: tuple[RealParticle, ...]) -> SeedFindings:
+    began = time.monotonic()
+    lab = Laboratory.at(folder)
+    simulate_labelled(lab.labelled, particles=config.particles, seed=seed)
+    particles = import_labelled(lab, simulated_runs(lab.labelled)).particles
+    difficulty = {task: measure_difficulty(particles, TASKS[task], seed=seed) for task in PUBLISHED}
+    learnt = _learn_and_name(lab, particles, seed, config, real) if config.epochs else _Learnt()
+    return SeedFindings(
+        seed=seed,
+        difficulty=difficulty,
+        properties=particles[["label", *COMPARED]],
+        network=learnt.network,
+        recognised=learnt.recognised,
+        anomalies_strange=learnt.anomalies_strange,
+        anomaly_auc=learnt.anomaly_auc,
+        seconds=time.monotonic() - began,
+    )
+
+
+@dataclass(frozen=True)
+class _Learnt:
+    network: ClassificationMetrics | None = None
+    recognised: pd.DataFrame = field(default_factory=pd.DataFrame)
+    anomalies_strange: float = float("nan")
+    anomaly_auc: float = float("nan")
+
+
+def _learn_and_name(
+    lab: Laboratory, particles: pd.DataFrame, seed: int, config: RealismConfig, real: tuple[RealParticle, ...]
+) -> _Learnt:
+    """Train on the drawn particles, name the real ones, and see whether drawn anomalies stand out."""
+    from sklearn.metrics import roc_auc_score
+
+    task, labels, sides = TASKS[TASK], particles["label"], split_by_run(particles, seed=seed)
+    tensors = _tensors(lab, particles)
+    training = TrainingConfig(epochs=config.epochs, balanced=True, seed=seed)
+    few = _thinned(particles, sides, config.most_of_label)
+    trained = train_network(tensors, labels, few, task, ARCHITECTURE, training)
+    trees = train_trees(particles, labels, sides, task, TreesConfig(balanced=True, seed=seed))
+    network, rows = trained.network(), select_rows(labels, few, task)
+
+    def embeddings(of: np.ndarray) -> np.ndarray:
+        return run_on_rows(network, tensors, of, trained.transform).embeddings
+
+    held_out = np.concatenate([rows.validation, rows.test])
+    familiar = learn_familiarity(embeddings(rows.train), rows.targets[rows.train], embeddings(held_out))
+    anomalies = [found.capture.crop for found in draw_sample(ANOMALY, ANOMALIES, seed)]
+    seen = run_network(network, np.stack([to_network_input(crop) for crop in anomalies]), trained.transform)
+    distances = familiar.distance(seen.embeddings)
+    known = np.zeros(len(familiar.held_out), bool)
+    auc = roc_auc_score(
+        np.concatenate([known, np.ones(len(distances), bool)]), np.concatenate([familiar.held_out, distances])
+    )
+    recognised = pd.DataFrame()
+    if real:
+        images = np.stack([to_network_input(particle.crop) for particle in real])
+        of_real = run_network(network, images, trained.transform)
+        by_trees = np.asarray(trees.booster().predict(feature_matrix(_measured(real), trees.features)))
+        recognised = _named(
+            real,
+            task,
+            {"network": of_real.probabilities, "lightgbm": by_trees},
+            familiar.strangeness(of_real.embeddings),
+        )
+    return _Learnt(
+        trained.test, recognised, float((familiar.strangeness(seen.embeddings) > ORDINARY_SHARE).mean()), auc
+    )
+
+
+def _thinned(particles: pd.DataFrame, sides: pd.Series, most: int) -> pd.Series:
+    """The sides with only so many particles of each label to train, and a fifth to hold out, evenly from all runs."""
+    place_in_run = particles.groupby("run").cumcount()
+    rank = place_in_run.groupby([particles["label"], sides]).rank(method="first")
+    return sides.where(rank <= sides.map({TRAIN: most, VALIDATION: most // 5, TEST: most // 5}), "not used")
+
+
+def _tensors(lab: Laboratory, particles: pd.DataFrame) -> TensorSet:
+    """The drawn particles' images, in the table's order."""
+    folder = lab.data / "tensors"
+    crops = (crop for _, crop in labelled_crops(lab, set(particles["run"])))
+    write_tensors(folder, crops, particles["particle_id"].tolist(), source="drawn")
+    return open_tensors(folder)
+
+
+def _measured(real: tuple[RealParticle, ...]) -> pd.DataFrame:
+    """Properties of real particles, measured from their crops as those of the 20x objective."""
+    return pd.DataFrame(
+        [measure_particle(particle.crop, segment_particle(particle.crop), UM_PER_PX_AT_20X) for particle in real]
+    )
+
+
+def _named(
+    real: tuple[RealParticle, ...], task: Task, probabilities: dict[str, np.ndarray], strangeness: np.ndarray
+) -> pd.DataFrame:
+    """One row a real particle: what each model and their mean call it, and how sure of the truth they are."""
+    table = pd.DataFrame({"name": [p.name for p in real], "label": [p.label for p in real]})
+    truth = [task.classes.index(particle.label) for particle in real]
+    for name, values in {**probabilities, "both": np.mean(list(probabilities.values()), axis=0)}.items():
+        table[name] = [task.classes[i] for i in values.argmax(axis=1)]
+        table[f"p_{name}"] = values[np.arange(len(real)), truth]
+    return table.assign(strangeness=strangeness)
