@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo ui test check format docs clean
+.PHONY: help install demo ui test check format docs bench clean
 
 help: ## list what can be made
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -42,6 +42,9 @@ format: $(INSTALLED) ## lay out the code
 
 docs: $(INSTALLED) ## print docs/tables.md from the tables' declarations
 	$(BIN)/python -c "from pathlib import Path; from icecore_dagster.reports.dictionary import write_tables_page as w; w(Path('docs'))"
+
+bench: $(INSTALLED) ## measure speed beside what people have today
+	folder=$$(mktemp -d) && $(BIN)/python benchmarks/measure.py --folder $$folder; status=$$?; rm -rf $$folder; exit $$status
 
 clean: ## remove the virtual environment and caches; data/ stays
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache build *.egg-info
