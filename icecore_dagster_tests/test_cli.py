@@ -34,7 +34,18 @@ def run(tmp_path_factory) -> Path:
 
 
 @pytest.mark.parametrize(
-    "command", [(), ("inspect",), ("score",), ("simulate", "ice"), ("backfill",), ("report",), ("ui",)]
+    "command",
+    [
+        (),
+        ("inspect",),
+        ("verify-properties",),
+        ("score",),
+        ("simulate",),
+        ("simulate", "ice"),
+        ("backfill",),
+        ("report",),
+        ("ui",),
+    ],
 )
 def test_every_command_has_help_with_an_example(command):
     done = icecore(*command, "--help")
@@ -94,3 +105,23 @@ def test_the_code_location_loads_without_the_heavy_libraries():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_simulate_alone_says_how_it_is_used():
+    done = icecore("simulate")
+    assert done.returncode == 2
+    assert "--validate" in done.stdout
+
+
+def test_real_particles_without_labels_end_in_one_line(tmp_path):
+    done = icecore("simulate", "--validate", "--real", str(tmp_path), data=tmp_path / "data")
+    assert done.returncode == 1
+    assert "labels.csv is missing" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_verify_properties_prints_a_row_a_property(run):
+    done = icecore("verify-properties", str(run))
+    assert done.returncode == 0
+    assert done.stdout.count("100.0%") == 35
+    assert "Biovolume (Cylinder)" in done.stdout

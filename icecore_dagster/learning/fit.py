@@ -1,6 +1,6 @@
 """From the laboratory's labelled particles to a saved model: one function a model, each measured in energy."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -25,6 +25,7 @@ from icecore_dagster.learning.networks.transforms import TransformSpec
 from icecore_dagster.learning.trees import TrainedTrees, TreesConfig, train_trees
 from icecore_dagster.particles.labels import TASKS
 from icecore_dagster.particles.laboratory import Laboratory
+from icecore_dagster.particles.properties import FEATURES
 
 
 class SplitKind(StrEnum):
@@ -99,24 +100,36 @@ def fit_network(
 
 
 def fit_trees(
-    lab: Laboratory, task: str, config: TreesConfig, *, split: SplitKind = SplitKind.BY_RUN, country: str = "DNK"
+    lab: Laboratory,
+    task: str,
+    config: TreesConfig,
+    *,
+    columns: Sequence[str] = FEATURES,
+    split: SplitKind = SplitKind.BY_RUN,
+    country: str = "DNK",
 ) -> FittedTrees:
     """Train LightGBM on the labelled particles' properties and save it as `models/lightgbm_model/<task>`."""
     labelled = open_labelled_set(lab)
+    labels, sides = labelled.table["label"], _sides(labelled, split)
     with measure_energy(country) as meter:
-        trained = train_trees(labelled.table, labelled.table["label"], _sides(labelled, split), TASKS[task], config)
+        trained = train_trees(labelled.table, labels, sides, TASKS[task], config, columns)
     root = lab.store.models / "lightgbm_model" / task
     return FittedTrees(save_trees(root, trained, _provenance(labelled, split, meter.use)), trained)
 
 
 def fit_forest(
-    lab: Laboratory, config: ForestConfig, *, split: SplitKind = SplitKind.BY_RUN, country: str = "DNK"
+    lab: Laboratory,
+    config: ForestConfig,
+    *,
+    columns: Sequence[str] = FEATURES,
+    split: SplitKind = SplitKind.BY_RUN,
+    country: str = "DNK",
 ) -> FittedForest:
     """Grow the isolation forest on labelled dust and save it as `models/isolation_forest`."""
     labelled = open_labelled_set(lab)
     sides = _sides(labelled, split)
     with measure_energy(country) as meter:
-        trained = train_forest(labelled.table, labelled.table["label"], sides, config)
+        trained = train_forest(labelled.table, labelled.table["label"], sides, config, columns)
     card = save_forest(lab.store.models / "isolation_forest", trained, _provenance(labelled, split, meter.use))
     held_out = labelled.table[sides != "train"]
     scores = pd.DataFrame({"label": held_out["label"], "anomaly_score": trained.model.score(held_out)})

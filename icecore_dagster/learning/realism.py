@@ -65,8 +65,8 @@ class RealismConfig:
 
     particles: int = 30_000
     seeds: tuple[int, ...] = (1, 2, 3, 4, 5)
-    most_of_label: int = 1_500
-    epochs: int = 6
+    most_of_label: int = 1_200
+    epochs: int = 5
     sample: int = 240
 
 

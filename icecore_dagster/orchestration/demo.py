@@ -49,7 +49,7 @@ class DemoSize:
     replicates: int = 2
     per_run: int = 500
     epochs: Mapping[str, int] = field(
-        default_factory=lambda: {"three_class": 3, "six_class": 3, "pollen": 8, "seven_class": 6}
+        default_factory=lambda: {"three_class": 2, "six_class": 2, "pollen": 5, "seven_class": 5}
     )
     mapped: int = 1_500
     seed: int = 2021

@@ -1,4 +1,4 @@
-"""The vocabulary of measured quantities: one row a FlowCam property, and nothing else.
+"""The vocabulary of measured quantities: one row a FlowCam property, and what models learn from.
 
 Every other module takes column names, units and formulas from here. The code calls a property by its snake_case
 column (unit inside the name); figures and exports call it by VisualSpreadsheet's own name.
@@ -7,6 +7,7 @@ Notation of the formulas: k calibration (um/px), F fringe (px), A mask pixels wi
 filled, P outer contour length (px), d a diameter (um), corr(x) = k * max(x - F, x / 2, 1).
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -130,3 +131,27 @@ NOT_FEATURES = ("diameter_fd_um",)
 
 FEATURES: tuple[str, ...] = tuple(p.column for p in PROPERTIES if p.column not in NOT_FEATURES)
 """The 34 columns that trees, the forest and the hybrid network learn from (Maffezzoli et al. 2023)."""
+
+UNPUBLISHED: tuple[str, ...] = tuple(p.column for p in PROPERTIES if p.certainty is Certainty.UNPUBLISHED)
+"""Columns whose formula the maker has not published: leave them out where exported and measured data mix."""
+
+
+def features_without(names: Collection[str]) -> tuple[str, ...]:
+    """The features less some of them.
+
+    Args:
+        names: columns or VisualSpreadsheet's own names of features to leave out.
+
+    Returns:
+        The other columns of `FEATURES`, in order.
+
+    Raises:
+        ValueError: a name is no feature, or none is left.
+    """
+    left_out = {BY_FLOWCAM_NAME[name].column if name in BY_FLOWCAM_NAME else name for name in names}
+    if unknown := sorted(left_out - set(FEATURES)):
+        raise ValueError(f"no feature is called {', '.join(unknown)}; the features are {', '.join(FEATURES)}")
+    kept = tuple(column for column in FEATURES if column not in left_out)
+    if not kept:
+        raise ValueError("every feature is left out: nothing remains to learn from")
+    return kept

@@ -18,7 +18,7 @@ FRAME_VOLUME_ML = (FRAME_WIDTH_PX * PIXEL_UM) * (FRAME_HEIGHT_PX * PIXEL_UM) * F
 FEWEST_RUNS, MOST_RUNS = 4, 16
 """Runs of a class. With four, a split by run leaves two for training and one each to choose and to test; the more there
 are, the less a run's background and focus can stand in for its class."""
-_PARTICLES_PER_RUN = 40
+_PARTICLES_PER_RUN = 60
 """A class gets another run for each so many particles, up to the most."""
 _FIRST_DAY = {"dust": 2, "corylus": 4, "cont": 9, "camp": 11, "grim": 13, "qrob": 17, "qsub": 17}
 """Day in November of a class's first run."""

@@ -15,6 +15,7 @@ from icecore_dagster.orchestration.assets.labelled import synthetic_particles, s
 from icecore_dagster.orchestration.metadata import energy_facts, metric_facts, numbers, picture, stored_at, table_head
 from icecore_dagster.orchestration.partitions import network_of, networks, tasks
 from icecore_dagster.orchestration.resources import LaboratoryResource
+from icecore_dagster.particles.properties import features_without
 from icecore_dagster.reports.learning_figures import (
     anomaly_histogram,
     confusion_figure,
@@ -45,12 +46,20 @@ class NetworkConfig(dg.Config):
     )
 
 
+def _leave_out() -> list[str]:
+    return Field(
+        default=[],
+        description="Properties not to learn from, such as Biovolume (Cylinder) where exported and measured data mix",
+    )
+
+
 class GradientBoostingConfig(dg.Config):
     """How LightGBM is trained."""
 
     split: SplitKind = Field(default=SplitKind.BY_RUN, description="By run; by image is the study's, for comparison")
     balanced: bool = Field(default=False, description="Weigh classes so that each counts the same")
     seed: int = Field(default=0, description="Of the sampling within LightGBM")
+    leave_out: list[str] = _leave_out()
     threads: int = Field(
         default_factory=_half_of_the_cores, ge=1, description="Cores to use; two models train at a time"
     )
@@ -61,6 +70,7 @@ class IsolationForestConfig(dg.Config):
 
     trees: int = Field(default=ForestConfig().trees, ge=1, description="Number of trees")
     seed: int = Field(default=0, description="Of the random cuts")
+    leave_out: list[str] = _leave_out()
 
 
 def _model_facts(card: ModelCard) -> dict[str, dg.MetadataValue]:
@@ -124,8 +134,9 @@ def lightgbm_model(
 ) -> dg.MaterializeResult:
     """Train LightGBM for one task."""
     lab, task = laboratory.open(), context.partition_key
-    growing = TreesConfig(**config.model_dump(exclude={"split"}))
-    fitted = fit_trees(lab, task, growing, split=config.split, country=laboratory.country)
+    growing = TreesConfig(**config.model_dump(exclude={"split", "leave_out"}))
+    columns = features_without(config.leave_out)
+    fitted = fit_trees(lab, task, growing, columns=columns, split=config.split, country=laboratory.country)
     trained = fitted.trained
     return dg.MaterializeResult(
         data_version=dg.DataVersion(fitted.card.content_hash),
@@ -158,7 +169,8 @@ def isolation_forest(
 ) -> dg.MaterializeResult:
     """Grow the forest."""
     lab = laboratory.open()
-    fitted = fit_forest(lab, ForestConfig(**config.model_dump()), country=laboratory.country)
+    growing = ForestConfig(**config.model_dump(exclude={"leave_out"}))
+    fitted = fit_forest(lab, growing, columns=features_without(config.leave_out), country=laboratory.country)
     separation = fitted.trained.separation
     shown = {"ROC AUC": separation.roc_auc, "average precision": separation.average_precision} if separation else {}
     return dg.MaterializeResult(
