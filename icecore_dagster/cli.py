@@ -115,11 +115,12 @@ def simulate(
 ) -> None:
     """Draw particles that never were, as complete FlowCam run folders; or see how real they are (--validate)."""
     if context.invoked_subcommand is not None:
+        _refuse_options_before(context, context.invoked_subcommand)
         return
     if not validate:
         typer.echo(context.get_help())
         raise typer.Exit(2)
-    from icecore_dagster.learning.realism import RealismConfig, read_real_particles, validate_simulator
+    from icecore_dagster.learning.realism.validation import RealismConfig, read_real_particles, validate_simulator
     from icecore_dagster.reports.simulator.page import write_realism_page
 
     lab = _laboratory(data)
@@ -131,6 +132,16 @@ def simulate(
     command = f"icecore simulate --validate --particles {particles} --seeds {seeds} --epochs {epochs}{of_real}"
     write_realism_page(findings, page, command)
     console.print(f"how real the simulated particles are: {page}")
+
+
+def _refuse_options_before(context: typer.Context, subcommand: str) -> None:
+    """Options of the group would be ignored in front of a subcommand."""
+    given = [name for name in context.params if str(context.get_parameter_source(name)).endswith("COMMANDLINE")]
+    if given:
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise typer.BadParameter(
+            f"{options} belongs to `icecore simulate --validate`; put options after `{subcommand}`"
+        )
 
 
 @simulate_app.command("labelled", epilog="Example: `icecore simulate labelled --particles 5000`")
@@ -160,7 +171,7 @@ def simulate_ice_runs(
     folder: Annotated[Path | None, typer.Option(help="Where to write (default: <data>/landing)")] = None,
     data: Data = None,
 ) -> None:
-    """Draw ice runs; what each particle really is goes into <data>/truth."""
+    """Draw ice runs; what each particle really is goes into the data folder under truth/."""
     from icecore_dagster.simulation.laboratory import GRIP_CORES, GRIP_SEGMENTS, simulate_ice
 
     lab = _laboratory(data)

@@ -125,3 +125,10 @@ def test_verify_properties_prints_a_row_a_property(run):
     assert done.returncode == 0
     assert done.stdout.count("100.0%") == 35
     assert "Biovolume (Cylinder)" in done.stdout
+
+
+def test_options_that_a_subcommand_would_not_see_are_refused(tmp_path):
+    done = icecore("simulate", "--particles", "2000", "labelled", data=tmp_path)
+    assert done.returncode == 2
+    assert "--particles" in done.stderr
+    assert not any(tmp_path.iterdir())

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from icecore_dagster.learning.realism import COMPARED, RealParticle, Sample
+from icecore_dagster.learning.realism.validation import COMPARED, RealParticle, Sample
 from icecore_dagster.particles.labels import LABEL_KEYS
 from icecore_dagster.particles.segment import border_grey
 from icecore_dagster.reports.drawing import (

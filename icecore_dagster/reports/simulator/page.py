@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from icecore_dagster.learning.difficulty import PUBLISHED, PUBLISHED_RECALLS
 from icecore_dagster.learning.metrics import ClassificationMetrics
 from icecore_dagster.learning.novelty import ORDINARY_SHARE
-from icecore_dagster.learning.realism import ARCHITECTURE, COMPARED, RealismFindings, RealParticle
+from icecore_dagster.learning.realism.difficulty import PUBLISHED, PUBLISHED_RECALLS
+from icecore_dagster.learning.realism.validation import ARCHITECTURE, COMPARED, RealismFindings, RealParticle
 from icecore_dagster.particles.labels import LABEL_KEYS
 from icecore_dagster.particles.tables.store import atomic_files
 from icecore_dagster.reports.drawing import class_colour, class_title, property_title, short_class_title

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from icecore_dagster.learning.realism import RealismConfig, RealismFindings, RealParticle, validate_simulator
+from icecore_dagster.learning.realism.validation import RealismConfig, RealismFindings, RealParticle, validate_simulator
 from icecore_dagster.particles.labels import LABEL_KEYS
 from icecore_dagster.reports.simulator.figures import side_by_side
 from icecore_dagster.reports.simulator.page import realism_numbers, render_realism_page, write_realism_page

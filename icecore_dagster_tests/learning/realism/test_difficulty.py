@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from icecore_dagster.learning.difficulty import PUBLISHED, measure_difficulty
+from icecore_dagster.learning.realism.difficulty import PUBLISHED, measure_difficulty
 from icecore_dagster.particles.labels import TASKS
 from icecore_dagster.particles.properties import FEATURES
 

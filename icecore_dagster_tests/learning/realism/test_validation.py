@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from icecore_dagster.learning.realism import RealismConfig, read_real_particles, validate_simulator
+from icecore_dagster.learning.realism.validation import RealismConfig, read_real_particles, validate_simulator
 from icecore_dagster.particles.labels import LABEL_KEYS
 
 
