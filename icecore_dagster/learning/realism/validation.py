@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from tqdm import tqdm
 
 from icecore_dagster.flowcam.run import read_run
 from icecore_dagster.learning.metrics import ClassificationMetrics
@@ -164,8 +165,22 @@ def validate_simulator(work: Path, config: RealismConfig, real: tuple[RealPartic
         label: [Sample(f.capture.crop, f.candidate.defocus_um) for f in draw_sample(label, config.sample, seed=1)]
         for label in (*LABEL_KEYS, ANOMALY)
     }
-    found = tuple(_one_seed(work / f"seed_{seed}", seed, config, real) for seed in config.seeds)
-    return RealismFindings(config, found, samples, real)
+    found = []
+    for seed in config.seeds:
+        found.append(_one_seed(work / f"seed_{seed}", seed, config, real))
+        tqdm.write(_in_words(found[-1]))
+    return RealismFindings(config, tuple(found), samples, real)
+
+
+def _in_words(found: SeedFindings) -> str:
+    """What a seed gave, in one line."""
+    said = [f"{task} accuracy {metrics.accuracy:.3f}" for task, metrics in found.difficulty.items()]
+    if found.network:
+        said.append(f"{ARCHITECTURE} on drawn test runs {found.network.balanced_accuracy:.3f}")
+    if len(found.recognised):
+        right = {name: int((found.recognised[name] == found.recognised["label"]).sum()) for name in ("network", "both")}
+        said.append(f"real ones named by {ARCHITECTURE} {right['network']}, by both models {right['both']}")
+    return f"seed {found.seed}: {', '.join(said)} ({found.seconds:.0f} s)"
 
 
 def _one_seed(folder: Path, seed: int, config: RealismConfig, real: tuple[RealParticle, ...]) -> SeedFindings:
