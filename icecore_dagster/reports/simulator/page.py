@@ -113,7 +113,9 @@ def _properties(findings: RealismFindings) -> pd.DataFrame:
 
 
 def _spread(values: list[float], digits: int = 3) -> str:
-    return f"{np.mean(values):.{digits}f} ± {np.std(values):.{digits}f}"
+    """Mean and sample standard deviation."""
+    mean = f"{np.mean(values):.{digits}f}"
+    return mean if len(values) == 1 else f"{mean} ± {np.std(values, ddof=1):.{digits}f}"
 
 
 def _facts(findings: RealismFindings) -> list[tuple[str, str]]:
