@@ -33,6 +33,8 @@ BESIDE = 12
 """Drawn particles shown beside each real one."""
 IN_FOCUS_UM = 5.0
 """Depth up to which a drawn particle counts as in focus."""
+_FEWEST_PROFILES = 5
+"""Drawn particles that reach a depth, below which no spread is shown there."""
 _GAP_PX, _INCH_PX = 10, 130
 _ROW_PX = 900
 
@@ -144,11 +146,12 @@ def edge_profiles(samples: Mapping[str, Sequence[Sample]], real: Sequence[RealPa
     panels = figure.subplots(2, 4, sharex=True, sharey=True).ravel()
     for panel, label in zip(panels, LABEL_KEYS, strict=False):
         sharp = [s.crop for s in samples[label] if abs(s.defocus_um) <= IN_FOCUS_UM]
-        profiles = np.stack([edge_profile(crop) for crop in sharp])
-        known = (~np.isnan(profiles)).sum(axis=0) >= 5
-        low, middle, high = np.nanquantile(profiles[:, known], (0.1, 0.5, 0.9), axis=0)
-        panel.fill_between(PROFILE_PX[known], low, high, color=class_colour(label), alpha=0.2, linewidth=0)
-        panel.plot(PROFILE_PX[known], middle, color=class_colour(label), linewidth=1.8)
+        profiles = np.array([edge_profile(crop) for crop in sharp]).reshape(-1, len(PROFILE_PX))
+        known = (~np.isnan(profiles)).sum(axis=0) >= _FEWEST_PROFILES
+        if known.any():
+            low, middle, high = np.nanquantile(profiles[:, known], (0.1, 0.5, 0.9), axis=0)
+            panel.fill_between(PROFILE_PX[known], low, high, color=class_colour(label), alpha=0.2, linewidth=0)
+            panel.plot(PROFILE_PX[known], middle, color=class_colour(label), linewidth=1.8)
         for particle in real:
             if particle.label == label:
                 panel.plot(PROFILE_PX, edge_profile(particle.crop), color=INK, linewidth=1.4, linestyle="--")

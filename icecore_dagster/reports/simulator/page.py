@@ -227,14 +227,17 @@ def _recognised(findings: RealismFindings) -> list[dict[str, Any]]:
         for table in tables:
             one = table.iloc[i]
             lines = [
-                {
-                    "text": f"{title}: {short_class_title(one[column])} ({one[f'p_{column}']:.2f})",
-                    "right": bool(one[column] == one["label"]),
-                }
+                _named_by(title, one[column], one[f"p_{column}"], one["label"])
                 for title, column in ((ARCHITECTURE, "network"), ("LightGBM", "lightgbm"), ("both", "both"))
             ]
             strange = float(one["strangeness"])
-            lines.append({"text": f"strangeness {strange:.3f}", "right": strange <= ORDINARY_SHARE})
+            lines.append({"text": f"strange {strange:.2f}", "right": strange <= ORDINARY_SHARE})
             cells.append(lines)
         rows.append({"name": particle.name, "truth": short_class_title(particle.label), "cells": cells})
     return rows
+
+
+def _named_by(model: str, named: str, p_truth: float, truth: str) -> dict[str, Any]:
+    """A line of a cell: the probability of the truth, and what the particle is called where that is something else."""
+    right = named == truth
+    return {"text": f"{model} {p_truth:.2f}" + ("" if right else f": {short_class_title(named)}"), "right": right}

@@ -46,8 +46,8 @@ def test_the_page_holds_every_picture_and_fetches_nothing(drawn):
 def test_a_real_particle_is_shown_with_what_each_model_calls_it(with_real):
     page = render_realism_page(with_real, COMMAND)
     assert "grain.png" in page
-    assert "A3: Basaltic tephra (0.20)" in page
-    assert "LightGBM: Felsic tephra (0.90)" in page
+    assert "A3 0.20: Basaltic tephra" in page
+    assert "LightGBM 0.90<" in page
     assert "0 of 1" in page, "named by the network"
     assert "1 of 1" in page, "named by both"
 
