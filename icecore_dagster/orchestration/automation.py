@@ -7,13 +7,20 @@ AC = dg.AutomationCondition
 _NEW_INPUT_BUT_FOR_THE_NETWORK = AC.any_deps_updated().ignore(dg.AssetSelection.assets("cnn_model"))
 
 WHEN_INPUTS_ARE_SOUND = (
-    AC.eager().replace("any_deps_updated", _NEW_INPUT_BUT_FOR_THE_NETWORK) & AC.all_deps_blocking_checks_passed()
+    _NEW_INPUT_BUT_FOR_THE_NETWORK.since_last_handled()
+    & ~AC.any_deps_missing()
+    & ~AC.any_deps_in_progress()
+    & ~AC.in_progress()
+    & AC.all_deps_blocking_checks_passed()
 ).with_label("when inputs are sound")
 """For what is made per segment.
 
-eager: an input was made anew, or this cell is missing since the condition exists; no input is missing or being made.
-but for the network: a new network is followed by a new labelled map, and only then do the models belong together again;
-    the map's renewal is what makes the segments score anew.
+since_last_handled: an input was made anew after this cell was last made or requested, in a run that did not make this
+    cell as well. Plain `eager` would also ask for every new cell because it is missing, and so, now and then, for one
+    that the landing sensor's own run has just finished while the condition was being looked at.
+but for the network: a new network is followed by a new labelled map, and only then do the models belong together
+    again; the map's renewal is what makes the segments score anew.
+~any_deps_missing, ~any_deps_in_progress, ~in_progress: every input is there, none of them nor this cell is being made.
 all_deps_blocking_checks_passed: no input's blocking check failed for this cell; one bad segment gates itself alone.
 """
 

