@@ -4,7 +4,17 @@ import dagster as dg
 
 AC = dg.AutomationCondition
 
-_NEW_INPUT_BUT_FOR_THE_NETWORK = AC.any_deps_updated().ignore(dg.AssetSelection.assets("cnn_model"))
+SCORED_IN_THE_SAME_RUN = "icecore/scored-in-the-same-run"
+"""Tag of runs that score what they read: nothing needs to follow from what they made."""
+
+_MADE_TO_BE_SCORED = (
+    AC.newly_updated()
+    & ~AC.executed_with_root_target()
+    & ~AC.all_new_updates_have_run_tags(tag_keys={SCORED_IN_THE_SAME_RUN})
+)
+_NEW_INPUT_BUT_FOR_THE_NETWORK = AC.any_deps_match(_MADE_TO_BE_SCORED | AC.will_be_requested()).ignore(
+    dg.AssetSelection.assets("cnn_model")
+)
 
 WHEN_INPUTS_ARE_SOUND = (
     _NEW_INPUT_BUT_FOR_THE_NETWORK.since_last_handled()
@@ -15,9 +25,10 @@ WHEN_INPUTS_ARE_SOUND = (
 ).with_label("when inputs are sound")
 """For what is made per segment.
 
-since_last_handled: an input was made anew after this cell was last made or requested, in a run that did not make this
-    cell as well. Plain `eager` would also ask for every new cell because it is missing, and so, now and then, for one
-    that the landing sensor's own run has just finished while the condition was being looked at.
+since_last_handled: an input was made anew after this cell was last made or requested, in a run that does not make this
+    cell as well. The landing sensor's runs that do carry a tag: whether such a run is still going on is looked up later
+    than what it has made, so that a cell would now and then be asked for that was just being made. Plain `eager` would
+    ask for every new cell besides, because it is missing.
 but for the network: a new network is followed by a new labelled map, and only then do the models belong together
     again; the map's renewal is what makes the segments score anew.
 ~any_deps_missing, ~any_deps_in_progress, ~in_progress: every input is there, none of them nor this cell is being made.

@@ -5,6 +5,7 @@ import time
 import dagster as dg
 
 from icecore_dagster.orchestration.arrivals import Memory, Patience, decide
+from icecore_dagster.orchestration.automation import SCORED_IN_THE_SAME_RUN
 from icecore_dagster.orchestration.jobs import ingest_segment, process_segment
 from icecore_dagster.orchestration.partitions import SCORED_BY, cell_key, cores, segments
 from icecore_dagster.orchestration.resources import LaboratoryResource
@@ -34,7 +35,11 @@ def landing_sensor(context: dg.SensorEvaluationContext, laboratory: LaboratoryRe
             run_key=request.key,
             job_name=job,
             partition_key=cell_key(request.core, request.segment),
-            tags={"icecore/runs": ", ".join(request.runs), "icecore/fingerprint": request.fingerprint[:16]},
+            tags={
+                "icecore/runs": ", ".join(request.runs),
+                "icecore/fingerprint": request.fingerprint[:16],
+                **({SCORED_IN_THE_SAME_RUN: "yes"} if job == process_segment.name else {}),
+            },
         )
         for request in decision.requests
     ]
