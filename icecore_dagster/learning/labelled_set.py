@@ -3,12 +3,15 @@
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from upath import UPath
 
+from icecore_dagster.learning.energy import EnergyUse
+from icecore_dagster.learning.models.card import Provenance
 from icecore_dagster.learning.networks.tensors import TensorSet, open_tensors, write_tensors
 from icecore_dagster.particles.intake.labelled import labelled_crops
 from icecore_dagster.particles.laboratory import Laboratory
@@ -16,6 +19,16 @@ from icecore_dagster.particles.tables.schemas import SYNTHETIC_PARTICLES, SYNTHE
 from icecore_dagster.particles.tables.store import is_local, local_folder, local_path, put_folder, read_note, read_table
 
 TENSORS = "tensors/synthetic"
+
+
+class SplitKind(StrEnum):
+    """How the labelled particles are divided: the headline is by run; the study's is by image."""
+
+    BY_RUN = "by run"
+    BY_IMAGE = "by image"
+
+
+_SPLIT_COLUMN = {SplitKind.BY_RUN: "split", SplitKind.BY_IMAGE: "split_by_image"}
 
 
 class LabelledSetError(ValueError):
@@ -93,3 +106,13 @@ def open_labelled_set(lab: Laboratory) -> LabelledSet:
             )
     both = table.merge(split[["particle_id", "split", "split_by_image"]], on="particle_id", validate="one_to_one")
     return LabelledSet(both, tensors, {"synthetic_particles": version})
+
+
+def sides_of(labelled: LabelledSet, split: SplitKind) -> pd.Series:
+    """The side of each labelled particle, "train", "validation" or "test", by one way of dividing them."""
+    return labelled.table[_SPLIT_COLUMN[split]]
+
+
+def provenance_of(labelled: LabelledSet, split: SplitKind, energy: EnergyUse) -> Provenance:
+    """What a model learnt from, how that was divided, and what the training cost."""
+    return Provenance(training_data=labelled.versions, split_kind=split, energy=energy)

@@ -1,9 +1,11 @@
 """How good a classifier is: one result for networks and trees alike, computed from its probabilities."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
+
+from icecore_dagster.learning.intervals import Interval, classification_intervals
 
 CALIBRATION_BINS = 15
 
@@ -39,6 +41,8 @@ class ClassificationMetrics(BaseModel):
         calibration_error: expected calibration error of the highest probability, 15 bins of equal width.
         log_loss: mean cross-entropy, natural logarithm.
         by_class: precision, recall and F1 of each class.
+        intervals: 95 % intervals of accuracy, balanced_accuracy and macro_f1 by the bootstrap by run; empty where the
+            runs were not told.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -52,15 +56,19 @@ class ClassificationMetrics(BaseModel):
     calibration_error: float
     log_loss: float
     by_class: dict[str, ClassScore]
+    intervals: dict[str, Interval] = {}
 
 
-def evaluate(targets: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]) -> ClassificationMetrics:
+def evaluate(
+    targets: np.ndarray, probabilities: np.ndarray, classes: Sequence[str], runs: Collection[str] | None = None
+) -> ClassificationMetrics:
     """Compare probabilities with the truth.
 
     Args:
         targets: int (n,), index of the true class.
         probabilities: float (n, classes), rows sum to 1; the highest is the prediction.
         classes: names in the order of the columns.
+        runs: run of each particle, for the intervals; None for none.
 
     Returns:
         All metrics; averages are over the classes that occur in `targets`.
@@ -99,6 +107,7 @@ def evaluate(targets: np.ndarray, probabilities: np.ndarray, classes: Sequence[s
         calibration_error=expected_calibration_error(targets, probabilities),
         log_loss=float(log_loss(targets, certain / certain.sum(axis=1, keepdims=True), labels=indices)),
         by_class=by_class,
+        intervals={} if runs is None else classification_intervals(targets, predicted, runs, len(classes)),
     )
 
 

@@ -1,6 +1,6 @@
 """Is a trained model good enough to score with? The answer gates everything that it would score."""
 
-from icecore_dagster.learning.models import ModelCard
+from icecore_dagster.learning.models.card import ModelCard
 from icecore_dagster.particles.tables.plausibility import Outcome
 
 LEAST_ROC_AUC = 0.6

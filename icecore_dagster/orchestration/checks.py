@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from icecore_dagster.learning.models import load_model
+from icecore_dagster.learning.models.card import load_model
 from icecore_dagster.learning.quality import good_enough
 from icecore_dagster.orchestration.metadata import table_head
 from icecore_dagster.orchestration.partitions import cell_of, cells, network_of, networks, tasks

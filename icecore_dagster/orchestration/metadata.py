@@ -11,6 +11,7 @@ from upath import UPath
 
 from icecore_dagster.learning.energy import EnergyUse
 from icecore_dagster.learning.metrics import ClassificationMetrics
+from icecore_dagster.learning.models.card import ModelCard
 
 HEAD_ROWS = 5
 HEAD_COLUMNS = 12
@@ -101,3 +102,13 @@ def metric_facts(metrics: ClassificationMetrics, held_out: str) -> dict[str, dg.
             f"{held_out}: calibration error": metrics.calibration_error,
         }
     )
+
+
+def model_facts(card: ModelCard) -> dict[str, dg.MetadataValue]:
+    """What a saved model is and what it learnt from."""
+    return {
+        **numbers({"version": card.content_hash[:12], "classes": ", ".join(card.classes) or "dust only"}),
+        **numbers({f"learnt from {asset}": version[:12] for asset, version in card.training_data.items()}),
+        **numbers({"split": card.split_kind}),
+        **energy_facts(card.energy),
+    }

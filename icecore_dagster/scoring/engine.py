@@ -14,7 +14,8 @@ import pandas as pd
 from upath import UPath
 
 from icecore_dagster.learning.maps import place_on_map
-from icecore_dagster.learning.model_files import (
+from icecore_dagster.learning.models.card import ModelMismatchError, check_fits
+from icecore_dagster.learning.models.files import (
     ForestModel,
     MapModel,
     NetworkModel,
@@ -24,10 +25,9 @@ from icecore_dagster.learning.model_files import (
     load_network,
     load_trees,
 )
-from icecore_dagster.learning.models import ModelMismatchError, check_fits
 from icecore_dagster.learning.networks.architectures import BATCH_SIZE, NetworkOutput, architecture_of, run_network
 from icecore_dagster.learning.networks.tensors import to_network_input
-from icecore_dagster.learning.trees import feature_matrix
+from icecore_dagster.learning.trees.boosting import feature_matrix
 from icecore_dagster.particles.labels import BACKGROUND_LABELS, TASKS, Task
 from icecore_dagster.particles.properties import FEATURES
 

@@ -4,7 +4,13 @@ from pathlib import Path
 
 from upath import UPath
 
-from icecore_dagster.learning.models import ModelCard, ModelKind, ModelMismatchError, ModelNotFoundError, load_model
+from icecore_dagster.learning.models.card import (
+    ModelCard,
+    ModelKind,
+    ModelMismatchError,
+    ModelNotFoundError,
+    load_model,
+)
 from icecore_dagster.learning.quality import good_enough
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from icecore_dagster.learning.metrics import evaluate
-from icecore_dagster.learning.models import ModelCard
+from icecore_dagster.learning.models.card import ModelCard
 from icecore_dagster.learning.quality import good_enough, least_balanced_accuracy
 
 

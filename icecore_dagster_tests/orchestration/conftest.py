@@ -13,7 +13,7 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
 from upath import UPath
 
 from icecore_dagster.definitions import build_defs
-from icecore_dagster.learning.models import ModelCard, ModelKind, load_model, save_model
+from icecore_dagster.learning.models.card import ModelCard, ModelKind, load_model, save_model
 from icecore_dagster.orchestration.checks import GATE
 from icecore_dagster.orchestration.partitions import SCORED_BY
 from icecore_dagster.orchestration.resources import LaboratoryResource

@@ -6,7 +6,7 @@ import dagster as dg
 import pandas as pd
 import pytest
 
-from icecore_dagster.learning.models import ModelNotFoundError
+from icecore_dagster.learning.models.card import ModelNotFoundError
 from icecore_dagster.orchestration.jobs import CORE_ASSETS, SEGMENT_ASSETS
 from icecore_dagster.particles.intake.cells import SegmentError
 from icecore_dagster.particles.intake.crops import stream_crops

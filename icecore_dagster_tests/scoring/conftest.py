@@ -4,12 +4,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from icecore_dagster.learning import model_files
-from icecore_dagster.learning.anomaly import ForestConfig, train_forest
+from icecore_dagster.learning.anomaly.forest import ForestConfig, train_forest
 from icecore_dagster.learning.maps import FittedMap, MapConfig
-from icecore_dagster.learning.models import Provenance
+from icecore_dagster.learning.models import files as model_files
+from icecore_dagster.learning.models.card import Provenance
 from icecore_dagster.learning.networks.training import TrainingConfig, run_on_rows, train_network
-from icecore_dagster.learning.trees import TreesConfig, train_trees
+from icecore_dagster.learning.trees.boosting import TreesConfig, train_trees
 from icecore_dagster.particles.labels import TASKS
 from icecore_dagster_tests.learning.drawn_shapes import DrawnSet, draw_set
 

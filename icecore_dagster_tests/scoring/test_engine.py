@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 import torch
 
-from icecore_dagster.learning import model_files
-from icecore_dagster.learning.models import ModelMismatchError, ModelNotFoundError, Provenance
+from icecore_dagster.learning.models import files as model_files
+from icecore_dagster.learning.models.card import ModelMismatchError, ModelNotFoundError, Provenance
 from icecore_dagster.learning.networks.tensors import to_network_input
-from icecore_dagster.learning.trees import TreesConfig, feature_matrix, train_trees
+from icecore_dagster.learning.trees.boosting import TreesConfig, feature_matrix, train_trees
 from icecore_dagster.particles.labels import TASKS
 from icecore_dagster.particles.properties import FEATURES
 from icecore_dagster.scoring.engine import (

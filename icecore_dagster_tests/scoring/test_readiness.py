@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from icecore_dagster.learning.models import load_model, save_model
+from icecore_dagster.learning.models.card import load_model, save_model
 from icecore_dagster.scoring.readiness import why_not_ready
 from icecore_dagster_tests.scoring.conftest import SavedModels
 

@@ -141,6 +141,7 @@ def train_network(
     task: Task,
     architecture: str,
     config: TrainingConfig | None = None,
+    runs: Collection[str] | None = None,
 ) -> TrainedNetwork:
     """Train a network for a task and keep the weights of the epoch with the lowest validation loss.
 
@@ -151,6 +152,7 @@ def train_network(
         task: classes to tell apart.
         architecture: key in the registry.
         config: how to train.
+        runs: run of each particle, for the intervals of the metrics; None for none.
 
     Returns:
         The weights, the history and the metrics on validation and test particles.
@@ -168,6 +170,7 @@ def train_network(
     if len(labels) != len(tensors):
         raise LabelledDataError(f"{len(tensors)} images but {len(labels)} labels: one each a particle is needed")
     rows = select_rows(labels, splits, task)
+    run_of = None if runs is None else np.asarray(list(runs), dtype=object)
     rng = np.random.default_rng(config.seed)
     changes = torch.Generator().manual_seed(int(rng.integers(2**62)))
     history: list[dict[str, float]] = []
@@ -217,8 +220,8 @@ def train_network(
             state=best_state,
             history=pd.DataFrame(history).astype({"epoch": int}),
             best_epoch=best_epoch,
-            validation=_measure(network, tensors, rows.targets, rows.validation, task, plan.transform),
-            test=_measure(network, tensors, rows.targets, rows.test, task, plan.transform),
+            validation=_measure(network, tensors, rows.targets, rows.validation, task, plan.transform, run_of),
+            test=_measure(network, tensors, rows.targets, rows.test, task, plan.transform, run_of),
         )
 
 
@@ -254,9 +257,10 @@ def _measure(
     rows: np.ndarray,
     task: Task,
     transform: TransformSpec,
+    runs: np.ndarray | None = None,
 ) -> ClassificationMetrics:
     probabilities = run_on_rows(network, tensors, rows, transform).probabilities
-    return evaluate(targets[rows], probabilities, task.classes)
+    return evaluate(targets[rows], probabilities, task.classes, None if runs is None else runs[rows])
 
 
 def _batches(rows: TaskRows, n_classes: int, config: TrainingConfig, rng: np.random.Generator) -> list[np.ndarray]:

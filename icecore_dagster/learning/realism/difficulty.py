@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from icecore_dagster.learning.metrics import ClassificationMetrics, evaluate
-from icecore_dagster.learning.trees import feature_matrix
+from icecore_dagster.learning.trees.boosting import feature_matrix
 from icecore_dagster.particles.labels import Task
 from icecore_dagster.particles.properties import FEATURES
 

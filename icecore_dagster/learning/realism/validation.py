@@ -13,13 +13,13 @@ import pandas as pd
 from tqdm import tqdm
 
 from icecore_dagster.flowcam.run import read_run
+from icecore_dagster.learning.anomaly.familiarity import ORDINARY_SHARE, learn_familiarity
 from icecore_dagster.learning.metrics import ClassificationMetrics
 from icecore_dagster.learning.networks.architectures import run_network
 from icecore_dagster.learning.networks.tensors import TensorSet, open_tensors, to_network_input, write_tensors
 from icecore_dagster.learning.networks.training import TrainingConfig, run_on_rows, select_rows, train_network
-from icecore_dagster.learning.novelty import ORDINARY_SHARE, learn_familiarity
 from icecore_dagster.learning.realism.difficulty import PUBLISHED, measure_difficulty
-from icecore_dagster.learning.trees import TreesConfig, feature_matrix, train_trees
+from icecore_dagster.learning.trees.boosting import TreesConfig, feature_matrix, train_trees
 from icecore_dagster.particles.intake.ingest import UM_PER_PX_AT_20X
 from icecore_dagster.particles.intake.labelled import import_labelled, labelled_crops
 from icecore_dagster.particles.labels import LABEL_KEYS, TASKS, Task

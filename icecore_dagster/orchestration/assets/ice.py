@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from icecore_dagster.orchestration.assets.identity import OWNERS
+from icecore_dagster.orchestration.assets.declare import OWNERS
 from icecore_dagster.orchestration.automation import WHEN_INPUTS_ARE_SOUND
 from icecore_dagster.orchestration.metadata import Stopwatch, numbers, picture, stored_at, table_head
 from icecore_dagster.orchestration.partitions import cell_of, cells

@@ -5,7 +5,7 @@ from pydantic import Field
 
 from icecore_dagster.learning.labelled_set import keep_tensors
 from icecore_dagster.learning.networks.tensors import open_tensors
-from icecore_dagster.orchestration.assets.identity import OWNERS
+from icecore_dagster.orchestration.assets.declare import OWNERS
 from icecore_dagster.orchestration.metadata import Stopwatch, numbers, picture, stored_at, table_head
 from icecore_dagster.orchestration.resources import LaboratoryResource
 from icecore_dagster.particles.intake.labelled import import_labelled, labelled_sources

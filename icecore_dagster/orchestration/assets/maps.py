@@ -3,11 +3,12 @@
 import dagster as dg
 from pydantic import Field
 
-from icecore_dagster.learning.fit import fit_labelled_map
+from icecore_dagster.learning.labelled_map import fit_labelled_map
 from icecore_dagster.learning.maps import MapConfig
-from icecore_dagster.orchestration.assets.identity import OWNERS
+from icecore_dagster.orchestration.assets.anomaly import isolation_forest
+from icecore_dagster.orchestration.assets.declare import OWNERS, TRAINING_POOL
 from icecore_dagster.orchestration.assets.labelled import synthetic_tensors
-from icecore_dagster.orchestration.assets.models import cnn_model, isolation_forest
+from icecore_dagster.orchestration.assets.networks import cnn_model
 from icecore_dagster.orchestration.automation import WHEN_THE_NETWORK_IS_NEW
 from icecore_dagster.orchestration.jobs import SEGMENT_SCORES
 from icecore_dagster.orchestration.metadata import Stopwatch, energy_facts, numbers, picture, stored_at, table_head
@@ -42,7 +43,7 @@ class LabelledMapConfig(dg.Config):
     owners=OWNERS,
     kinds={"umap", "parquet"},
     code_version="1",
-    pool="training",
+    pool=TRAINING_POOL,
     automation_condition=WHEN_THE_NETWORK_IS_NEW,
     description="UMAP of the labelled particles by the scoring network's embedding; ice particles are placed on it.",
 )
@@ -92,7 +93,7 @@ class IceMapConfig(dg.Config):
     owners=OWNERS,
     kinds={"umap", "parquet"},
     code_version="1",
-    pool="training",
+    pool=TRAINING_POOL,
     description="UMAP fitted on a share of all cores' ice, by predicted class and by anomaly. Renewed at night.",
 )
 def ice_umap(

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from icecore_dagster.learning.anomaly.familiarity import ORDINARY_SHARE
 from icecore_dagster.learning.metrics import ClassificationMetrics
-from icecore_dagster.learning.novelty import ORDINARY_SHARE
 from icecore_dagster.learning.realism.difficulty import PUBLISHED, PUBLISHED_RECALLS
 from icecore_dagster.learning.realism.validation import ARCHITECTURE, COMPARED, RealismFindings, RealParticle
 from icecore_dagster.particles.labels import LABEL_KEYS

@@ -124,6 +124,7 @@ def train_trees(
     task: Task,
     config: TreesConfig | None = None,
     columns: Sequence[str] = FEATURES,
+    runs: Collection[str] | None = None,
 ) -> TrainedTrees:
     """Grow trees that tell a task's classes apart, stopping when the validation loss no longer falls.
 
@@ -134,6 +135,7 @@ def train_trees(
         task: classes to tell apart.
         config: how to grow them.
         columns: properties to learn from.
+        runs: run of each row, for the intervals of the metrics; None for none.
 
     Returns:
         The trees, their importance and their metrics on validation and test particles.
@@ -149,6 +151,7 @@ def train_trees(
         raise LabelledDataError(f"{len(features)} rows but {len(labels)} labels: one each a particle is needed")
     rows = select_rows(labels, splits, task)
     matrix = feature_matrix(features, columns)
+    run_of = None if runs is None else np.asarray(list(runs), dtype=object)
 
     def dataset(side: np.ndarray, reference: "lightgbm.Dataset | None" = None) -> "lightgbm.Dataset":
         weight = _balancing_weights(rows.targets[side]) if config.balanced else None
@@ -175,8 +178,8 @@ def train_trees(
         booster_text=booster.model_to_string(),
         importance=_importance(booster, columns),
         best_round=best,
-        validation=_measure(booster, matrix, rows, rows.validation, task),
-        test=_measure(booster, matrix, rows, rows.test, task),
+        validation=_measure(booster, matrix, rows, rows.validation, task, run_of),
+        test=_measure(booster, matrix, rows, rows.test, task, run_of),
     )
 
 
@@ -235,6 +238,12 @@ def _importance(booster: "lightgbm.Booster", columns: Sequence[str]) -> pd.DataF
 
 
 def _measure(
-    booster: "lightgbm.Booster", matrix: np.ndarray, rows: TaskRows, side: np.ndarray, task: Task
+    booster: "lightgbm.Booster",
+    matrix: np.ndarray,
+    rows: TaskRows,
+    side: np.ndarray,
+    task: Task,
+    runs: np.ndarray | None,
 ) -> ClassificationMetrics:
-    return evaluate(rows.targets[side], np.asarray(booster.predict(matrix[side])), task.classes)
+    probabilities = np.asarray(booster.predict(matrix[side]))
+    return evaluate(rows.targets[side], probabilities, task.classes, None if runs is None else runs[side])

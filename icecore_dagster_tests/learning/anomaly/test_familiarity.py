@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from icecore_dagster.learning.novelty import learn_familiarity
+from icecore_dagster.learning.anomaly.familiarity import learn_familiarity
 
 RNG = np.random.default_rng(3)
 MIDDLES = np.array([[0.0, 0.0, 0.0], [20.0, 0.0, 0.0]])

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from icecore_dagster.learning.networks.training import LabelledDataError
-from icecore_dagster.learning.trees import feature_matrix
+from icecore_dagster.learning.trees.boosting import feature_matrix
 from icecore_dagster.particles.properties import FEATURES
 from icecore_dagster.particles.split import TEST, TRAIN, VALIDATION
 

@@ -10,11 +10,11 @@ import pytest
 import torch
 from upath import UPath
 
-from icecore_dagster.learning import model_files
-from icecore_dagster.learning.anomaly import ForestConfig, TrainedForest, train_forest
+from icecore_dagster.learning.anomaly.forest import ForestConfig, TrainedForest, train_forest
 from icecore_dagster.learning.energy import EnergyUse
 from icecore_dagster.learning.maps import FittedMap, MapConfig
-from icecore_dagster.learning.models import (
+from icecore_dagster.learning.models import files as model_files
+from icecore_dagster.learning.models.card import (
     ModelCard,
     ModelMismatchError,
     ModelNotFoundError,
@@ -26,7 +26,7 @@ from icecore_dagster.learning.models import (
 )
 from icecore_dagster.learning.networks.training import TrainedNetwork, TrainingConfig, train_network
 from icecore_dagster.learning.networks.transforms import TransformSpec
-from icecore_dagster.learning.trees import TrainedTrees, TreesConfig, feature_matrix, train_trees
+from icecore_dagster.learning.trees.boosting import TrainedTrees, TreesConfig, feature_matrix, train_trees
 from icecore_dagster.particles.labels import TASKS
 from icecore_dagster.particles.properties import FEATURES
 from icecore_dagster_tests.learning.drawn_shapes import DrawnSet

@@ -22,12 +22,15 @@ from icecore_dagster.particles.tables.store import atomic_files
 FORMAT_VERSION = 1
 CARD_FILE, CURRENT_FILE = "card.json", "current.json"
 
-ModelKind = Literal["network", "trees", "forest", "map"]
+ModelKind = Literal["network", "trees", "forest", "map", "dense", "autoencoder", "siamese"]
 WEIGHTS_FILE: dict[ModelKind, str] = {
     "network": "weights.safetensors",
     "trees": "trees.txt",
     "forest": "forest.skops",
     "map": "map.safetensors",
+    "dense": "weights.safetensors",
+    "autoencoder": "weights.safetensors",
+    "siamese": "weights.safetensors",
 }
 _NOT_CONTENT = {"content_hash", "created_at", "energy"}
 """Fields about the act of training, not about the model: the same training twice gives the same hash."""

@@ -2,7 +2,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from icecore_dagster.learning.trees import TrainedTrees, TreesConfig, explain_trees, feature_matrix, train_trees
+from icecore_dagster.learning.trees.boosting import (
+    TrainedTrees,
+    TreesConfig,
+    explain_trees,
+    feature_matrix,
+    train_trees,
+)
 from icecore_dagster.particles.labels import TASKS
 from icecore_dagster.particles.properties import FEATURES
 from icecore_dagster_tests.learning.drawn_shapes import LABELS, measured

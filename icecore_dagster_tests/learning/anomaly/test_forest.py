@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from icecore_dagster.learning.anomaly import ForestConfig, TrainedForest, train_forest
+from icecore_dagster.learning.anomaly.forest import ForestConfig, TrainedForest, train_forest
 from icecore_dagster.learning.networks.training import LabelledDataError
 from icecore_dagster.particles.properties import FEATURES
 

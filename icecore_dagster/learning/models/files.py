@@ -12,12 +12,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from upath import UPath
 
-from icecore_dagster.learning.anomaly import DustForest, TrainedForest
+from icecore_dagster.learning.anomaly.forest import DustForest, TrainedForest
 from icecore_dagster.learning.maps import FittedMap, MapConfig
-from icecore_dagster.learning.models import ModelCard, ModelMismatchError, Provenance, load_model, save_model
+from icecore_dagster.learning.models.card import (
+    ModelCard,
+    ModelKind,
+    ModelMismatchError,
+    Provenance,
+    load_model,
+    save_model,
+)
 from icecore_dagster.learning.networks.architectures import build_network
 from icecore_dagster.learning.networks.training import TrainedNetwork
-from icecore_dagster.learning.trees import TrainedTrees
+from icecore_dagster.learning.trees.boosting import TrainedTrees
 
 if TYPE_CHECKING:
     import lightgbm
@@ -64,7 +71,7 @@ def save_network(root: UPath | Path, trained: TrainedNetwork, provenance: Proven
     """Save a trained network as safetensors and make it current; returns its card."""
     from safetensors.torch import save
 
-    card = _card(
+    card = new_card(
         "network",
         provenance,
         ("torch", "numpy"),
@@ -96,7 +103,7 @@ def load_network(root: UPath | Path) -> NetworkModel:
 
 def save_trees(root: UPath | Path, trained: TrainedTrees, provenance: Provenance) -> ModelCard:
     """Save trained trees in LightGBM's text format and make them current; returns their card."""
-    card = _card(
+    card = new_card(
         "trees",
         provenance,
         ("lightgbm", "numpy"),
@@ -132,7 +139,7 @@ def save_forest(root: UPath | Path, trained: TrainedForest, provenance: Provenan
     model = trained.model
     content = {"forest": model.forest, "held_out_dust_scores": model.held_out_dust_scores}
     shares = (0.0, 0.001, 0.01, 0.05, 0.25, 0.5, 0.75, 1.0)
-    card = _card(
+    card = new_card(
         "forest",
         provenance,
         ("scikit-learn", "skops", "numpy"),
@@ -175,7 +182,7 @@ def save_map(root: UPath | Path, fitted: FittedMap, network: ModelCard, provenan
     """
     from safetensors.numpy import save
 
-    card = _card(
+    card = new_card(
         "map",
         provenance,
         ("umap-learn", "numba", "numpy"),
@@ -198,7 +205,15 @@ def load_map(root: UPath | Path) -> MapModel:
     return MapModel(card, FittedMap(arrays["coordinates"], arrays["vectors"], MapConfig(**config), seed))
 
 
-def _card(kind: Any, provenance: Provenance, libraries: tuple[str, ...], **fields: Any) -> ModelCard:
+def new_card(kind: ModelKind, provenance: Provenance, libraries: tuple[str, ...], **fields: Any) -> ModelCard:
+    """The card of a model that has just been trained.
+
+    Args:
+        kind: what sort of model it is.
+        provenance: what it learnt from.
+        libraries: packages whose versions are recorded.
+        **fields: further fields of `ModelCard`.
+    """
     return ModelCard(
         kind=kind,
         training_data=provenance.training_data,

@@ -1,0 +1,1 @@
+"""How unlike what is known a particle is."""

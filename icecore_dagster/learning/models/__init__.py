@@ -1,0 +1,1 @@
+"""Saved models: their cards, their files, and reading them back."""

@@ -1,3 +1,0 @@
-"""Who owns the assets."""
-
-OWNERS = ["team:ice-core-particles"]
