@@ -27,13 +27,14 @@ from icecore_dagster.simulation.writer.run_folder import RunWriter
 
 log = logging.getLogger(__name__)
 
-SIMULATOR_VERSION = 2
+SIMULATOR_VERSION = 3
 """Raised whenever the same seed gives other bytes; runs of another version are drawn again."""
 GRIP_CORES = ("GRIP_3046", "GRIP_3136", "GRIP_3303", "GRIP_3306")
 """The four cores of the study."""
 GRIP_SEGMENTS = ("0_20", "20_40", "40_55")
 """A 55-cm bag in three pieces, cm."""
-_MARKERS = ".simulated"
+MARKERS = ".simulated"
+"""Folder beside drawn runs that says which were drawn, and from what."""
 
 
 class SimulationError(OSError):
@@ -131,7 +132,7 @@ def simulated_runs(folder: Path) -> set[str]:
     Returns:
         The names of those that stand complete.
     """
-    return {marker.stem for marker in (Path(folder) / _MARKERS).glob("*.json") if (Path(folder) / marker.stem).is_dir()}
+    return {marker.stem for marker in (Path(folder) / MARKERS).glob("*.json") if (Path(folder) / marker.stem).is_dir()}
 
 
 def _simulate(
@@ -144,7 +145,7 @@ def _simulate(
                 f"{folder / plan.name}: a run of this name stands here that was not simulated; "
                 "simulate into another folder or move it away"
             )
-    (folder / _MARKERS).mkdir(parents=True, exist_ok=True)
+    (folder / MARKERS).mkdir(parents=True, exist_ok=True)
     if truth is not None:
         truth.mkdir(parents=True, exist_ok=True)
     # The largest first, so that no process is left with a long run at the end.
@@ -246,4 +247,4 @@ def _sizes(folder: Path) -> dict[str, int]:
 
 
 def _marker(folder: Path, plan: RunPlan) -> Path:
-    return folder / _MARKERS / f"{plan.name}.json"
+    return folder / MARKERS / f"{plan.name}.json"

@@ -65,13 +65,13 @@ class Candidate:
 
 SIZES: dict[str, Sizes | Mixture] = {
     # Grain sizes of "very fine" corundum and of ice dust fall off above about 2 um; the instrument sees the tail.
-    "dust": Sizes(2.4, 0.42, 1.5, 18.0),
+    "dust": Sizes(2.1, 0.36, 1.4, 15.0),
     "ice dust": Sizes(2.9, 0.45, 1.5, 30.0),
     # Published panel of cleaned grains: median 23.5, ln-sd 0.44. Cleaning kept 13 % of the felsic (7,625 of about
     # 60,640) and 42 % of the basaltic particles (6,271 of about 14,793); what it took were small fragments, whose sizes
     # are a guess.
-    "camp": Mixture(0.13, Sizes(23.5, 0.44, 8.0, 70.0), Sizes(8.5, 0.50, 4.8, 40.0)),
-    "grim": Mixture(0.42, Sizes(20.0, 0.50, 7.0, 110.0), Sizes(8.5, 0.45, 5.0, 40.0)),
+    "camp": Mixture(0.13, Sizes(23.5, 0.44, 8.0, 70.0), Sizes(7.0, 0.46, 4.2, 40.0)),
+    "grim": Mixture(0.42, Sizes(20.0, 0.50, 7.0, 110.0), Sizes(7.3, 0.45, 4.4, 40.0)),
     # Published: hazel 18-28 um; fresh oak grains in crops 33-37 um.
     "corylus": Sizes(23.8, 0.065, 17.0, 30.0),
     "qrob": Sizes(35.0, 0.055, 27.0, 43.0),

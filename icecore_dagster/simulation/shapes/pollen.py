@@ -44,8 +44,8 @@ class OakPlan:
     furrow_share: float
 
 
-ROBUR = OakPlan("Quercus robur", (0.83, 0.11), (0.80, 1.40), (0.12, 0.27), (0.010, 0.060), 0.60)
-SUBER = OakPlan("Quercus suber", (1.02, 0.11), (0.60, 1.15), (0.07, 0.20), (0.000, 0.035), 0.35)
+ROBUR = OakPlan("Quercus robur", (0.81, 0.11), (0.55, 1.30), (0.09, 0.25), (0.010, 0.060), 0.60)
+SUBER = OakPlan("Quercus suber", (1.03, 0.11), (0.50, 1.10), (0.06, 0.19), (0.000, 0.035), 0.35)
 
 
 def oak(rng: Rng, diameter_um: float, margin_um: float, plan: OakPlan) -> Specimen:
@@ -125,7 +125,7 @@ def _wall(rng: Rng, absorbance: Image, depth: Image) -> None:
     place = rng.uniform(0.9, 1.6)
     for _ in range(int(rng.integers(1, 3))):
         line = np.exp(-(((depth - np.float32(place)) / np.float32(rng.uniform(0.25, 0.45))) ** 2)) * (depth > 0.3)
-        absorbance -= np.float32(rng.uniform(0.08, 0.4)) * line
+        absorbance -= np.float32(rng.uniform(0.12, 0.5)) * line
         place += rng.uniform(0.8, 1.4)
 
 

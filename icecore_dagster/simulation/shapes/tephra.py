@@ -144,7 +144,9 @@ def _blocky_outline(rng: Rng, diameter_um: float, scallops: int) -> NDArray[np.f
     radius = rng.uniform(0.8, 1.15, count)
     corners = np.column_stack([radius * np.cos(angles), rng.uniform(0.55, 1.0) * radius * np.sin(angles)])
     bulge = rng.uniform(-0.05, 0.09, count)
-    bulge[rng.choice(count, min(scallops, count - 1), replace=False)] = -rng.uniform(0.15, 0.4)
+    # Every other side at most, and no deeper than this: two deep bites would cut the block in two.
+    sides = 2 * rng.permutation(count // 2)[:scallops] + rng.integers(2)
+    bulge[sides % count] = -rng.uniform(0.12, 0.3, len(sides))
     ring = turned(_arced(rng, corners, bulge), rng.uniform(0, 2 * np.pi))
     return _to_area(ring * wavy(rng, len(ring), range(5, 14), 0.10)[:, None], diameter_um)
 
