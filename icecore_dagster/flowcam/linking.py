@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 import numpy as np
 import pandas as pd
@@ -141,6 +141,8 @@ def _compare_sizes(rows: pd.DataFrame, linked: Linked, table: str) -> None:
 def dataset_finder(table: Path, folder: Path | None) -> Finder:
     """Finds images by names relative to a table's folder or one of its parents.
 
+    An absolute name is that of the computer where the table was made: its last parts are looked for in the same places.
+
     Args:
         table: the particle table.
         folder: the run's folder, which must not be left; None if the table stands alone: then a name must stay inside
@@ -150,7 +152,7 @@ def dataset_finder(table: Path, folder: Path | None) -> Finder:
     bases = [start, *start.parents[:_PARENTS_SEARCHED]]
     safe = [SafeFolder(base, within=folder) for base in bases if base != base.parent]
 
-    def find(name: str) -> Path | None:
+    def find_relative(name: str) -> Path | None:
         for place, base in enumerate(safe):
             path = base.find(name) if name else None
             if path is not None:
@@ -158,7 +160,22 @@ def dataset_finder(table: Path, folder: Path | None) -> Finder:
                 return path
         return None
 
+    def find(name: str) -> Path | None:
+        for ending in _endings(name):
+            if (path := find_relative(ending)) is not None:
+                return path
+        return find_relative(name)
+
     return find
+
+
+def _endings(name: str) -> list[str]:
+    """What an absolute name, which is of another computer, may be called here: its last parts, the most first."""
+    given = PureWindowsPath(name)
+    if not (given.drive or given.root) or ".." in given.parts:
+        return []
+    parts = given.parts[1:][-_PARENTS_SEARCHED - 1 :]
+    return ["/".join(parts[start:]) for start in range(len(parts))]
 
 
 def _look(name: str, find: Finder) -> _Look:

@@ -65,6 +65,7 @@ TASKS: dict[str, Task] = {
         ),
         _one_class_a_label("six_class", _SIX),
         _one_class_a_label("pollen", ("corylus", "qrob", "qsub")),
+        _one_class_a_label("ash", ("camp", "grim")),
         _one_class_a_label("seven_class", (*_SIX, "cont")),
     )
 }

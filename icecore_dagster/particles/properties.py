@@ -135,6 +135,13 @@ FEATURES: tuple[str, ...] = tuple(p.column for p in PROPERTIES if p.column not i
 UNPUBLISHED: tuple[str, ...] = tuple(p.column for p in PROPERTIES if p.certainty is Certainty.UNPUBLISHED)
 """Columns whose formula the maker has not published: leave them out where exported and measured data mix."""
 
+ABSOLUTE_GREY: tuple[str, ...] = ("intensity_grey", "sum_intensity_grey")
+"""Columns that carry how bright a run's background is: a mean and a sum of grey values, which grow with the lamp.
+
+Sigma Intensity is a standard deviation and Edge Gradient a mean of differences, so that a brighter background leaves
+both as they are; every other property is geometry of the mask, which is cut by contrast with the background.
+"""
+
 
 def features_without(names: Collection[str]) -> tuple[str, ...]:
     """The features less some of them.

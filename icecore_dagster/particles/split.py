@@ -1,5 +1,7 @@
 """Dividing the labelled particles: by run, so that no run is on two sides; and by image, as the study did."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
@@ -90,3 +92,22 @@ def split_by_image(
         side.loc[order[:n_test]] = TEST
         side.loc[order[n_test : n_test + n_validation]] = VALIDATION
     return side
+
+
+NOT_USED = "not used"
+
+
+def thin(particles: pd.DataFrame, sides: pd.Series, most: Mapping[str, int]) -> pd.Series:
+    """Keep only so many particles of each label on a side, evenly from all its runs.
+
+    Args:
+        particles: columns run and label, one row a particle.
+        sides: side of each row.
+        most: side -> particles of each label at most; a side that is not named stays whole.
+
+    Returns:
+        The sides, "not used" for particles beyond the most.
+    """
+    place_in_run = particles.groupby("run").cumcount()
+    rank = place_in_run.groupby([particles["label"], sides]).rank(method="first")
+    return sides.where(rank <= sides.map(most).astype(float).fillna(np.inf), NOT_USED)

@@ -62,6 +62,24 @@ def test_bad_rows_of_an_image_table_are_refused_one_by_one(tmp_path):
     assert "1 of 8 images are missing, first 'camp_9.png'" in messages(run)
 
 
+def test_absolute_names_are_found_by_their_ends_and_never_outside(tmp_path):
+    folder = tmp_path / "datasets"
+    write_png(folder / "camp" / "camp_1.png", crop_of(1))
+    write_png(tmp_path / "elsewhere" / "camp_3.png", crop_of(3))
+    names = [
+        "/home/somebody/ice/camp/camp_1.png",
+        "D:\\ice\\camp\\camp_1.png",
+        str(tmp_path / "elsewhere" / "camp_3.png"),
+    ]
+    table = published(tmp_path, [(1, names[0]), (3, names[2])], "datasets/inner/deeper/deepest/deep")
+    shutil.copytree(folder / "camp", table.parent / "camp")
+    run = read_run(table)
+    assert kept(run) == [1]
+    np.testing.assert_array_equal(run.crop(0), crop_of(1))
+    assert "leads out" in reasons(run)[0]
+    assert read_run(published(tmp_path, [(1, names[1])], "datasets")).crop(0).shape == crop_of(1).shape
+
+
 def test_the_number_in_the_name_of_the_image_decides(tmp_path):
     write_png(tmp_path / "datasets" / "camp_7.png", crop_of(1))
     run = read_run(published(tmp_path, [(1, "camp_7.png")], "datasets"))

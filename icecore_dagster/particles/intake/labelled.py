@@ -15,6 +15,8 @@ from icecore_dagster.particles.intake.cells import combined_fingerprint
 from icecore_dagster.particles.intake.ingest import ingest_run
 from icecore_dagster.particles.labels import LABEL_KEYS, label_of_run
 from icecore_dagster.particles.laboratory import Laboratory
+from icecore_dagster.particles.tables.schemas import SEGMENT_REJECTS, SYNTHETIC_PARTICLES
+from icecore_dagster.particles.tables.store import write_table
 
 
 class LabelledError(ValueError):
@@ -108,6 +110,17 @@ def import_labelled(
     return LabelledImport(
         with_image, pd.concat(rejects, ignore_index=True), len(table) - len(with_image), combined_fingerprint(prints)
     )
+
+
+def keep_labelled(
+    lab: Laboratory, simulated: set[str], *, mix_simulated: bool = False, progress: bool = True
+) -> LabelledImport:
+    """Read the labelled sources and keep their table and what was refused; arguments as `import_labelled`."""
+    imported = import_labelled(lab, simulated, mix_simulated=mix_simulated, progress=progress)
+    target = lab.store.table(SYNTHETIC_PARTICLES.name)
+    write_table(target, imported.particles, SYNTHETIC_PARTICLES, {"fingerprint": imported.fingerprint})
+    write_table(lab.store.table("synthetic_rejects"), imported.rejects, SEGMENT_REJECTS)
+    return imported
 
 
 def _fingerprint(source: Path) -> str:

@@ -257,6 +257,11 @@ SYNTHETIC_SPLIT = Table(
         Column("split_by_image", TEXT, "the study's split: drawn by image, so runs straddle it"),
     ),
 )
+TRANSFER_FEATURES = Table(
+    "transfer_features",
+    "a labelled particle as a network sees it that learnt ImageNet and no particle",
+    (*_PARTICLE, Column("t_*", SINGLE, "EfficientNet-Lite0, mean over the image of the last convolution's channel")),
+)
 _PROBABILITY_NOTE = "probability of the class"
 SEGMENT_PREDICTIONS = Table(
     "segment_predictions",
@@ -281,6 +286,21 @@ SEGMENT_ANOMALY_SCORES = Table(
         *_CELL,
         Column("anomaly_score", REAL, "isolation forest trained on dust; more negative is more anomalous"),
         Column("dust_share_more_anomalous", REAL, "share of held-out dust at least this anomalous", low=0, high=1),
+        Column(
+            "reconstruction_error",
+            REAL,
+            "autoencoder trained on dust; larger is more anomalous; empty without one or without an image",
+            nullable=True,
+            low=0,
+        ),
+        Column(
+            "dust_share_worse_drawn",
+            REAL,
+            "share of held-out dust with at least this reconstruction error",
+            nullable=True,
+            low=0,
+            high=1,
+        ),
     ),
 )
 SEGMENT_EMBEDDING = Table(
@@ -318,9 +338,18 @@ ANOMALY_RANKING = Table(
         Column("rank", COUNT, "1 is the first to look at", unique=True, low=1),
         *_PARTICLE,
         *_CELL,
-        Column("rank_score", REAL, "mean of the percentile ranks of anomaly and interest", low=0, high=1),
+        Column(
+            "rank_score",
+            REAL,
+            "log-odds of interest + log(1 / share of the core at least as odd in it), natural logarithm",
+        ),
         *SEGMENT_PREDICTIONS.columns[5:],
         *SEGMENT_ANOMALY_SCORES.columns[5:],
+        Column(
+            "core_anomaly_score",
+            REAL,
+            "isolation forest grown on the core's own particles; more negative is odder among them",
+        ),
         *(
             replace(c, nullable=True)
             for c in _MEASURED
@@ -352,9 +381,102 @@ MAP = Table(
     ),
 )
 
+
+def _judged(side: str, particles: str) -> tuple[Column, ...]:
+    """How a classifier did on the particles of one side: each figure, and the ends of its interval."""
+    figures = {
+        "accuracy": "share classified rightly",
+        "balanced_accuracy": "mean recall of the classes",
+        "macro_f1": "mean F1 of the classes",
+        "calibration_error": "expected calibration error, 15 bins",
+    }
+    interval = {"": "", "_low": "; lower end of the 95 % interval by run", "_high": "; upper end"}
+    return tuple(
+        Column(f"{side}_{name}{end}", REAL, f"{meaning} of the {particles}{which}", "", True, low=0, high=1)
+        for name, meaning in figures.items()
+        for end, which in interval.items()
+    )
+
+
+NETWORK_LEADERBOARD = Table(
+    "network_leaderboard",
+    "a saved image network; within a task, the best first",
+    (
+        Column("task", TEXT, "classes to tell apart"),
+        Column("architecture", TEXT, "key in the registry of architectures"),
+        Column("parameters", COUNT, "weights that it learns", low=0),
+        Column("split", TEXT, "how the labelled particles were divided, by run or by image"),
+        Column("learnt_from", TEXT, "version of synthetic_particles", nullable=True),
+        Column("comparable", FLAG, "divided by run, newest labelled particles, all of the validation side"),
+        Column("best", FLAG, "the best comparable one of its task on the validation particles"),
+        Column("epochs", COUNT, "passes over the training images", low=1),
+        Column("best_epoch", COUNT, "epoch whose weights were kept", low=1),
+        Column("seconds", REAL, "how long the training took", "s", nullable=True, low=0),
+        Column("kwh", REAL, "energy of the machine meanwhile", "kWh", nullable=True, low=0),
+        Column("validation_particles", COUNT, "particles that it was validated on", low=1),
+        *_judged("validation", "validation particles"),
+        *_judged("test", "test particles, for the best alone"),
+        Column("version", TEXT, "content hash of the model"),
+    ),
+)
+
+_COST = (
+    Column("seconds", REAL, "wall-clock time, empty where unknown", "s", True, low=0),
+    Column("kwh", REAL, "energy of the whole machine meanwhile, empty where unknown", "kWh", True, low=0),
+    Column("co2eq_g", REAL, "greenhouse gases of that energy as CO2, empty where unknown", "g", True, low=0),
+    Column("car_km", REAL, "distance in a car that emits as much, empty where unknown", "km", True, low=0),
+    Column("method", TEXT, "how this was estimated, and how far it may be off"),
+)
+SCORING_ENERGY = Table(
+    "scoring_energy",
+    "one scoring of a segment",
+    (
+        Column("core", TEXT, "ice core and bag"),
+        Column("segment", TEXT, "depth range within the bag, from_to", "cm"),
+        Column("scored_at", MOMENT, "end of the scoring, UTC"),
+        Column("tables", TEXT, "scores that were made, comma-separated"),
+        Column("task", TEXT, "task whose models scored"),
+        Column("architecture", TEXT, "of the image network"),
+        Column("particles", COUNT, "particles scored", low=0),
+        *_COST,
+    ),
+)
+SEARCH_TRIALS = Table(
+    "search_trials",
+    "a training that a search tried",
+    (
+        Column("study", TEXT, "trials of one study were made under the same conditions"),
+        Column("task", TEXT, "task that was searched for"),
+        Column("trial", COUNT, "number within the study, from 0", low=0),
+        Column("state", TEXT, "complete, pruned (the loss was no number), or fail (stopped on the way)"),
+        Column("validation_balanced_accuracy", REAL, "on validation runs", "", True, low=0, high=1),
+        Column("best_epoch", COUNT, "epoch with the lowest validation loss", nullable=True, low=1),
+        Column("architecture", TEXT, "of the image network", nullable=True),
+        Column("learning_rate", REAL, "of Adam", nullable=True, low=0),
+        Column("batch_size", COUNT, "images a step", nullable=True, low=1),
+        Column("balanced", FLAG, "whether classes were drawn equally often", nullable=True),
+        *_COST,
+    ),
+)
+ENERGY_LEDGER = Table(
+    "energy_ledger",
+    "a kind of work and what all of it together has cost",
+    (
+        Column("by", TEXT, "this laboratory, or the study that it is compared with"),
+        Column("stage", TEXT, "training, search, scoring, or all together"),
+        Column("kind", TEXT, "kind of model; empty for all together", nullable=True),
+        Column("task", TEXT, "task, where there is one", nullable=True),
+        Column("architecture", TEXT, "network, where there is one", nullable=True),
+        Column("pieces", COUNT, "trainings, trials of a search, or scorings of a segment", low=0),
+        Column("unmeasured", COUNT, "pieces whose energy could not be estimated and is not in the sum", low=0),
+        *_COST,
+    ),
+)
+
 TABLES: tuple[Table, ...] = (
     SYNTHETIC_PARTICLES,
     SYNTHETIC_SPLIT,
+    TRANSFER_FEATURES,
     SEGMENT_PARTICLES,
     SEGMENT_REJECTS,
     SEGMENT_RUNS,
@@ -365,4 +487,8 @@ TABLES: tuple[Table, ...] = (
     CLASS_DISTRIBUTION,
     ANOMALY_RANKING,
     MAP,
+    NETWORK_LEADERBOARD,
+    SCORING_ENERGY,
+    SEARCH_TRIALS,
+    ENERGY_LEDGER,
 )
