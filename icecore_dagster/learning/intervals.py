@@ -94,3 +94,67 @@ def classification_intervals(
         "macro_f1": np.where(occurs, f1, 0).sum(axis=1) / occurs.sum(axis=1),
     }
     return {name: interval_of(of_draws) for name, of_draws in values.items()}
+
+
+def recall_intervals(
+    targets: np.ndarray,
+    predicted: np.ndarray,
+    runs: Collection[str],
+    n_classes: int,
+    *,
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> list[Interval | None]:
+    """Interval of each class's recall, None for a class that does not occur; arguments as `confusions_by_run`."""
+    drawn = confusions_by_run(targets, predicted, runs, n_classes, draws=draws, seed=seed)
+    of_class = drawn.sum(axis=2)
+    return [
+        interval_of(drawn[:, true, true] / of_class[:, true]) if of_class[0, true] else None
+        for true in range(n_classes)
+    ]
+
+
+def calibration_interval(
+    targets: np.ndarray,
+    probabilities: np.ndarray,
+    runs: Collection[str],
+    bins: int,
+    *,
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> Interval:
+    """Interval of the expected calibration error, drawn again as in `confusions_by_run`.
+
+    A drawn particle keeps its bin of confidence, and counts there with the mean gap of those of its run that are right,
+    or wrong, as it is. Drawing again makes every bin's gap noisier and so raises a sum of absolute gaps; the draws are
+    therefore moved until their mean is the estimate: the interval tells the spread, not this bias.
+
+    Args:
+        targets: int (n,), index of the true class.
+        probabilities: float (n, classes).
+        runs: run of each particle.
+        bins: number of bins of equal width over 0-1.
+        draws: how many times.
+        seed: the same seed gives the same interval.
+    """
+    rng = np.random.default_rng(seed)
+    run_of = np.unique(np.asarray(list(runs), dtype=np.str_), return_inverse=True)[1]
+    confidence = probabilities.max(axis=1).astype(np.float64)
+    right = probabilities.argmax(axis=1) == targets
+    cell_of = 2 * np.minimum((confidence * bins).astype(int), bins - 1) + right
+    gaps, drawn_particles = np.zeros((draws, bins)), np.zeros(draws)
+    for true in np.unique(targets):
+        members = targets == true
+        names, run = np.unique(run_of[members], return_inverse=True)
+        counts, gap = np.zeros((len(names), 2 * bins)), np.zeros((len(names), 2 * bins))
+        np.add.at(counts, (run, cell_of[members]), 1)
+        np.add.at(gap, (run, cell_of[members]), (right - confidence)[members])
+        chosen = rng.integers(len(names), size=(draws, len(names)))
+        sizes = counts.sum(axis=1)[chosen].astype(np.int64)
+        drawn = rng.multinomial(sizes, counts[chosen] / sizes[..., None])
+        of_cells = (drawn * (gap / np.maximum(counts, 1))[chosen]).sum(axis=1)
+        gaps += of_cells.reshape(draws, bins, 2).sum(axis=2)
+        drawn_particles += sizes.sum(axis=1)
+    errors = np.abs(gaps).sum(axis=1) / drawn_particles
+    estimate = np.abs(np.bincount(cell_of // 2, weights=right - confidence, minlength=bins)).sum() / len(targets)
+    return interval_of(np.maximum(errors - errors.mean() + estimate, 0.0))

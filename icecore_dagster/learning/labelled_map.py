@@ -13,6 +13,7 @@ from icecore_dagster.learning.models.card import ModelCard
 from icecore_dagster.learning.models.files import load_forest, load_network, save_map
 from icecore_dagster.learning.networks.training import run_on_rows
 from icecore_dagster.learning.networks.transforms import TransformSpec
+from icecore_dagster.learning.trees.boosting import feature_matrix
 from icecore_dagster.particles.laboratory import Laboratory
 
 
@@ -43,8 +44,10 @@ def fit_labelled_map(
     rows = sample_evenly(labelled.table["label"], most, seed)
     chosen = labelled.table.iloc[rows].reset_index(drop=True)
     transform = model.card.transform or TransformSpec()
+    properties = feature_matrix(labelled.table, model.card.features)
     with measure_energy(country) as meter:
-        fitted = fit_map(run_on_rows(model.network, labelled.tensors, rows, transform).embeddings, seed, config)
+        seen = run_on_rows(model.network, labelled.tensors, rows, transform, properties)
+        fitted = fit_map(seen.embeddings, seed, config)
     provenance = replace(provenance_of(labelled, SplitKind.BY_RUN, meter.use), split_kind=model.card.split_kind)
     card = save_map(lab.store.models / "synthetic_umap", fitted, model.card, provenance)
     forest = load_forest(lab.store.models / "isolation_forest").forest

@@ -15,8 +15,17 @@ from icecore_dagster.learning.models.card import Provenance
 from icecore_dagster.learning.networks.tensors import TensorSet, open_tensors, write_tensors
 from icecore_dagster.particles.intake.labelled import labelled_crops
 from icecore_dagster.particles.laboratory import Laboratory
+from icecore_dagster.particles.split import split_by_image, split_by_run
 from icecore_dagster.particles.tables.schemas import SYNTHETIC_PARTICLES, SYNTHETIC_SPLIT
-from icecore_dagster.particles.tables.store import is_local, local_folder, local_path, put_folder, read_note, read_table
+from icecore_dagster.particles.tables.store import (
+    is_local,
+    local_folder,
+    local_path,
+    put_folder,
+    read_note,
+    read_table,
+    write_table,
+)
 
 TENSORS = "tensors/synthetic"
 
@@ -48,6 +57,30 @@ class LabelledSet:
     table: pd.DataFrame
     tensors: TensorSet
     versions: dict[str, str]
+
+
+def keep_split(lab: Laboratory, *, validation: float = 0.15, test: float = 0.15, seed: int = 0) -> pd.DataFrame:
+    """Divide the labelled particles by run, and beside it by image, and keep which is on which side.
+
+    Args:
+        lab: the laboratory.
+        validation: share of each class held out for validation.
+        test: share of each class held out for the test.
+        seed: the same seed gives the same division.
+
+    Returns:
+        `schemas.SYNTHETIC_SPLIT`.
+    """
+    source = lab.store.table(SYNTHETIC_PARTICLES.name)
+    particles = read_table(source, ["particle_id", "run", "label"])
+    shares = {"validation": validation, "test": test}
+    split = particles.assign(
+        split=split_by_run(particles, **shares, seed=seed),
+        split_by_image=split_by_image(particles, **shares, seed=seed),
+    )
+    note = {**read_note(source), **shares, "seed": seed}
+    write_table(lab.store.table(SYNTHETIC_SPLIT.name), split, SYNTHETIC_SPLIT, note)
+    return split
 
 
 def keep_tensors(lab: Laboratory) -> UPath:

@@ -3,11 +3,25 @@
 from collections.abc import Collection, Sequence
 
 import numpy as np
+import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
-from icecore_dagster.learning.intervals import Interval, classification_intervals
+from icecore_dagster.learning.intervals import (
+    Interval,
+    calibration_interval,
+    classification_intervals,
+    recall_intervals,
+)
 
 CALIBRATION_BINS = 15
+
+MEASURES: dict[str, str] = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "macro_f1": "macro F1",
+    "calibration_error": "calibration error",
+}
+"""The figures that every classifier is judged by, and how they are called."""
 
 
 class ClassScore(BaseModel):
@@ -18,6 +32,7 @@ class ClassScore(BaseModel):
         precision: share of those called the class that are of it; 0 if none was called it.
         recall: share of those of the class that were called it; None if there are none.
         f1: harmonic mean of both; None if there are none.
+        recall_interval: 95 % interval of the recall by the bootstrap by run; None where the runs were not told.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -26,6 +41,7 @@ class ClassScore(BaseModel):
     precision: float
     recall: float | None
     f1: float | None
+    recall_interval: Interval | None = None
 
 
 class ClassificationMetrics(BaseModel):
@@ -41,8 +57,8 @@ class ClassificationMetrics(BaseModel):
         calibration_error: expected calibration error of the highest probability, 15 bins of equal width.
         log_loss: mean cross-entropy, natural logarithm.
         by_class: precision, recall and F1 of each class.
-        intervals: 95 % intervals of accuracy, balanced_accuracy and macro_f1 by the bootstrap by run; empty where the
-            runs were not told.
+        intervals: 95 % intervals of accuracy, balanced_accuracy, macro_f1 and calibration_error by the bootstrap by
+            run; empty where the runs were not told.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -87,12 +103,14 @@ def evaluate(
         targets, predicted, labels=indices, zero_division=0.0
     )
     occurs = support > 0
+    spread = [None] * len(classes) if runs is None else recall_intervals(targets, predicted, runs, len(classes))
     by_class = {
         name: ClassScore(
             support=int(support[i]),
             precision=float(precision[i]),
             recall=float(recall[i]) if occurs[i] else None,
             f1=float(f1[i]) if occurs[i] else None,
+            recall_interval=spread[i],
         )
         for i, name in enumerate(classes)
     }
@@ -107,8 +125,30 @@ def evaluate(
         calibration_error=expected_calibration_error(targets, probabilities),
         log_loss=float(log_loss(targets, certain / certain.sum(axis=1, keepdims=True), labels=indices)),
         by_class=by_class,
-        intervals={} if runs is None else classification_intervals(targets, predicted, runs, len(classes)),
+        intervals={} if runs is None else _intervals(targets, probabilities, runs),
     )
+
+
+def _intervals(targets: np.ndarray, probabilities: np.ndarray, runs: Collection[str]) -> dict[str, Interval]:
+    return {
+        **classification_intervals(targets, probabilities.argmax(axis=1), runs, probabilities.shape[1]),
+        "calibration_error": calibration_interval(targets, probabilities, runs, CALIBRATION_BINS),
+    }
+
+
+def class_table(metrics: ClassificationMetrics) -> pd.DataFrame:
+    """One row a class: class, particles, precision, recall, f1; NaN where the class does not occur."""
+    rows = [
+        {
+            "class": name,
+            "particles": score.support,
+            "precision": score.precision,
+            "recall": score.recall,
+            "f1": score.f1,
+        }
+        for name, score in metrics.by_class.items()
+    ]
+    return pd.DataFrame(rows).astype({"recall": float, "f1": float})
 
 
 def expected_calibration_error(targets: np.ndarray, probabilities: np.ndarray, bins: int = CALIBRATION_BINS) -> float:

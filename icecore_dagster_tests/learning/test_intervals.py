@@ -3,8 +3,13 @@
 import numpy as np
 import pytest
 
-from icecore_dagster.learning.intervals import classification_intervals, confusions_by_run
-from icecore_dagster.learning.metrics import evaluate
+from icecore_dagster.learning.intervals import (
+    calibration_interval,
+    classification_intervals,
+    confusions_by_run,
+    recall_intervals,
+)
+from icecore_dagster.learning.metrics import evaluate, expected_calibration_error
 
 
 def _two_classes(runs_a_class: int, per_run: int, wrong_in_run: list[int]):
@@ -37,6 +42,15 @@ def test_one_run_a_class_still_has_the_spread_of_its_particles():
     assert 0.02 < found.high - found.low < 0.2
 
 
+def test_each_recall_has_its_own_interval():
+    targets, predicted, runs = _two_classes(3, 40, [2, 4, 6])
+    first, second, absent = recall_intervals(targets, predicted, runs, 3)
+    assert first.low < 0.9 < first.high and second.low < 0.9 < second.high
+    assert absent is None
+    by_class = evaluate(targets, np.eye(2)[predicted], ("a", "b"), runs).by_class
+    assert by_class["a"].recall_interval == first
+
+
 def test_every_drawn_matrix_keeps_each_class():
     targets, predicted, runs = _two_classes(3, 10, [1, 2, 3])
     drawn = confusions_by_run(targets, predicted, runs, 3, draws=50)
@@ -56,3 +70,29 @@ def test_metrics_carry_intervals_only_where_runs_are_told():
     known = evaluate(targets, probabilities, ("a", "b"), runs)
     assert known.intervals["accuracy"].low <= known.accuracy <= known.intervals["accuracy"].high
     assert known.accuracy == pytest.approx(0.85)
+
+
+def _confident(right_of_run: list[int], confidence: float, per_run: int = 100):
+    """Two classes; of each run of the first so many are right, all at one confidence."""
+    targets = np.zeros(per_run * len(right_of_run), int)
+    probabilities = np.tile([confidence, 1 - confidence], (len(targets), 1))
+    wrong = np.concatenate([np.arange(per_run) >= right for right in right_of_run])
+    probabilities[wrong] = probabilities[wrong][:, ::-1]
+    return targets, probabilities, [f"run{i // per_run}" for i in range(len(targets))]
+
+
+def test_the_interval_of_the_calibration_error_holds_the_estimate():
+    data = _confident([70, 80, 75, 65], 0.9)
+    found = calibration_interval(*data, 15)
+    estimate = expected_calibration_error(*data[:2])
+    assert estimate == pytest.approx(0.9 - 0.725)
+    assert found.low < estimate < found.high
+    assert calibration_interval(*data, 15) == found
+
+
+def test_runs_that_differ_widen_the_interval_of_the_calibration_error():
+    alike = calibration_interval(*_confident([70, 70, 70, 70], 0.9), 15)
+    unlike = calibration_interval(*_confident([40, 90, 60, 90], 0.9), 15)
+    assert unlike.high - unlike.low > 2 * (alike.high - alike.low)
+    # Four hundred coins of 0.7: 1.96 standard errors on either side.
+    assert alike.high - alike.low == pytest.approx(2 * 1.96 * np.sqrt(0.7 * 0.3 / 400), rel=0.15)

@@ -1,4 +1,4 @@
-"""The isolation forest: it knows dust only, and says how unlike dust a particle is.
+"""The isolation forest: grown on labelled dust it says how unlike that a particle is, grown on a core how odd there.
 
 Scores are scikit-learn's `decision_function`, as in the reference study: the more negative, the more anomalous (Liu et
 al. 2008, Proc. IEEE ICDM 8, 413-422).
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from icecore_dagster.learning.anomaly.separation import DUST, Separation, separation_from, separation_of
 from icecore_dagster.learning.networks.training import LabelledDataError
 from icecore_dagster.learning.trees.boosting import feature_matrix
 from icecore_dagster.particles.properties import FEATURES
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from sklearn.ensemble import IsolationForest
 
 log = logging.getLogger(__name__)
-
-DUST = "dust"
 
 
 @dataclass(frozen=True)
@@ -90,22 +89,26 @@ class DustForest:
 
 
 @dataclass(frozen=True)
-class Separation:
-    """How well anomaly tells held-out dust from other held-out labelled particles.
+class CrowdForest:
+    """A forest grown on particles of which nothing is known but that nearly all are ordinary.
 
     Attributes:
-        dust: number of held-out dust particles.
-        other: number of held-out particles of other labels.
-        roc_auc: area under the receiver operating characteristic; 0.5 is chance.
-        average_precision: area under precision against recall; chance is the share of other particles.
-        roc_auc_by_label: the same area for dust against one label alone.
+        forest: scikit-learn's isolation forest; None where there were too few particles to grow one.
+        features: columns in the order that it expects.
+        medians: value that stands in for each property where it is missing: the crowd's median.
     """
 
-    dust: int
-    other: int
-    roc_auc: float
-    average_precision: float
-    roc_auc_by_label: dict[str, float]
+    forest: "IsolationForest | None"
+    features: tuple[str, ...]
+    medians: dict[str, float]
+
+    def score(self, particles: pd.DataFrame) -> np.ndarray:
+        """How odd each particle is in the crowd: float64 (n,), more negative is more anomalous; 0 without a forest."""
+        if self.forest is None or len(particles) == 0:
+            return np.zeros(len(particles))
+        return self.forest.decision_function(
+            _filled(feature_matrix(particles, self.features), self.features, self.medians)
+        )
 
 
 @dataclass(frozen=True)
@@ -117,12 +120,14 @@ class TrainedForest:
         config: how it was grown.
         trained_on: number of dust particles to grow from.
         separation: its separating power; None if no other label was held out.
+        separation_from_unknown: of held-out dust from particles of no known class; None if not asked for.
     """
 
     model: DustForest
     config: ForestConfig
     trained_on: int
     separation: Separation | None
+    separation_from_unknown: Separation | None = None
 
 
 def train_forest(
@@ -131,6 +136,8 @@ def train_forest(
     splits: Collection[str],
     config: ForestConfig | None = None,
     columns: Sequence[str] = FEATURES,
+    runs: Collection[str] | None = None,
+    unknown: pd.DataFrame | None = None,
 ) -> TrainedForest:
     """Grow a forest on the training dust and measure it on the labelled particles that were held out.
 
@@ -142,13 +149,13 @@ def train_forest(
         splits: "train", "validation" or "test" of each row.
         config: how to grow it.
         columns: properties to learn from.
+        runs: run of each particle, for the interval of the area; None for none.
+        unknown: properties of particles that no class covers; None to leave them out.
 
     Raises:
         LabelledDataError: no dust to learn from, none held out, or a property that no training dust has.
         ValueError: a column is missing.
     """
-    from sklearn.ensemble import IsolationForest
-
     config = config or ForestConfig()
     label, side = np.asarray(list(labels), dtype=object), np.asarray(list(splits), dtype=object)
     if not len(features) == len(label) == len(side):
@@ -161,21 +168,53 @@ def train_forest(
         )
     matrix = feature_matrix(features, columns)
     medians = _medians(matrix[train], columns)
-    forest = IsolationForest(
-        n_estimators=config.trees,
-        max_samples=min(config.particles_a_tree, int(train.sum())),
-        random_state=config.seed,
-        n_jobs=config.threads,
-    ).fit(_filled(matrix[train], columns, medians))
+    forest = _grown(_filled(matrix[train], columns, medians), config)
     scores = forest.decision_function(_filled(matrix[held_out], columns, medians))
     dust_scores = np.sort(scores[label[held_out] == DUST])
     log.info("forest grown on %d dust particles, held against %d", train.sum(), len(dust_scores))
+    model = DustForest(forest, tuple(columns), medians, dust_scores)
+    run_of = None if runs is None else np.asarray(list(runs), dtype=object)[held_out]
     return TrainedForest(
-        model=DustForest(forest, tuple(columns), medians, dust_scores),
+        model=model,
         config=config,
         trained_on=int(train.sum()),
-        separation=_separation(scores, label[held_out]),
+        separation=separation_of(-scores, label[held_out], run_of),
+        separation_from_unknown=None if unknown is None else separation_from(-dust_scores, -model.score(unknown)),
     )
+
+
+def grow_in_crowd(
+    particles: pd.DataFrame, config: ForestConfig | None = None, columns: Sequence[str] = FEATURES
+) -> CrowdForest:
+    """Grow a forest on unlabelled particles, nearly all of which are ordinary.
+
+    A tree sees so few of them that rare ones hardly ever are among those that it is grown on (Liu et al. 2008, section
+    2: sub-sampling against swamping and masking).
+
+    Args:
+        particles: one row a particle with at least `columns`.
+        config: how to grow it.
+        columns: properties to learn from; one that no particle has says nothing.
+    """
+    matrix = feature_matrix(particles, columns)
+    known = ~np.isnan(matrix)
+    medians = {
+        name: float(np.median(column[has])) if has.any() else 0.0
+        for name, column, has in zip(columns, matrix.T, known.T, strict=True)
+    }
+    forest = _grown(_filled(matrix, columns, medians), config or ForestConfig()) if len(matrix) > 1 else None
+    return CrowdForest(forest, tuple(columns), medians)
+
+
+def _grown(matrix: np.ndarray, config: ForestConfig) -> "IsolationForest":
+    from sklearn.ensemble import IsolationForest
+
+    return IsolationForest(
+        n_estimators=config.trees,
+        max_samples=min(config.particles_a_tree, len(matrix)),
+        random_state=config.seed,
+        n_jobs=config.threads,
+    ).fit(matrix)
 
 
 def _medians(matrix: np.ndarray, columns: Sequence[str]) -> dict[str, float]:
@@ -186,24 +225,3 @@ def _medians(matrix: np.ndarray, columns: Sequence[str]) -> dict[str, float]:
 
 def _filled(matrix: np.ndarray, columns: Sequence[str], medians: dict[str, float]) -> np.ndarray:
     return np.where(np.isnan(matrix), np.array([medians[name] for name in columns]), matrix)
-
-
-def _separation(scores: np.ndarray, labels: np.ndarray) -> Separation | None:
-    from sklearn.metrics import average_precision_score, roc_auc_score
-
-    other = labels != DUST
-    if not other.any():
-        return None
-    by_label = {
-        str(name): float(roc_auc_score(of_either == name, -scores[among]))
-        for name in sorted(set(labels[other]))
-        for among in [(labels == name) | ~other]
-        for of_either in [labels[among]]
-    }
-    return Separation(
-        dust=int((~other).sum()),
-        other=int(other.sum()),
-        roc_auc=float(roc_auc_score(other, -scores)),
-        average_precision=float(average_precision_score(other, -scores)),
-        roc_auc_by_label=by_label,
-    )

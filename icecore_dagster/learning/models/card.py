@@ -154,26 +154,19 @@ def load_model(root: UPath | Path, kind: ModelKind) -> tuple[ModelCard, bytes]:
         ModelNotFoundError: none was saved there.
         ModelMismatchError: another kind or format, or files that are not those that were saved.
     """
-    digest = current_hash(root)
-    if digest is None:
-        raise ModelNotFoundError(f"no {kind} model in {root}: train it first")
-    folder = root / digest
-    card = _read_card(folder / CARD_FILE)
-    if card.format_version != FORMAT_VERSION:
-        raise ModelMismatchError(
-            f"{folder}: format {card.format_version}, this version reads {FORMAT_VERSION}; train the model again"
-        )
-    if card.kind != kind:
-        raise ModelMismatchError(
-            f"{folder} holds a {card.kind} model where a {kind} is expected; look at its folder's name"
-        )
+    card, folder = _current_card(root, kind)
     try:
         weights = (folder / WEIGHTS_FILE[kind]).read_bytes()
     except FileNotFoundError as error:
         raise ModelNotFoundError(f"{folder} lacks {WEIGHTS_FILE[kind]}: train the model again") from error
-    if card.sealed(weights).content_hash != digest or card.content_hash != digest:
+    if not card.sealed(weights).content_hash == card.content_hash == folder.name:
         raise ModelMismatchError(f"{folder}: card or weights were changed after saving; restore them or train again")
     return card, weights
+
+
+def load_card(root: UPath | Path, kind: ModelKind) -> ModelCard:
+    """Read the current model's card and leave its weights, against which nothing is held; raises as `load_model`."""
+    return _current_card(root, kind)[0]
 
 
 def check_fits(
@@ -215,6 +208,24 @@ def check_fits(
         raise ModelMismatchError(
             f"the {card.kind} model needs the properties {missing}, which the particles lack; measure them, or {again}"
         )
+
+
+def _current_card(root: UPath | Path, kind: ModelKind) -> tuple[ModelCard, UPath | Path]:
+    """The card of the model in use, and the model's folder."""
+    digest = current_hash(root)
+    if digest is None:
+        raise ModelNotFoundError(f"no {kind} model in {root}: train it first")
+    folder = root / digest
+    card = _read_card(folder / CARD_FILE)
+    if card.format_version != FORMAT_VERSION:
+        raise ModelMismatchError(
+            f"{folder}: format {card.format_version}, this version reads {FORMAT_VERSION}; train the model again"
+        )
+    if card.kind != kind:
+        raise ModelMismatchError(
+            f"{folder} holds a {card.kind} model where a {kind} is expected; look at its folder's name"
+        )
+    return card, folder
 
 
 def _read_card(path: UPath | Path) -> ModelCard:

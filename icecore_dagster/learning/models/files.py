@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 from upath import UPath
 
 from icecore_dagster.learning.anomaly.forest import DustForest, TrainedForest
+from icecore_dagster.learning.anomaly.separation import Separation
 from icecore_dagster.learning.maps import FittedMap, MapConfig
 from icecore_dagster.learning.models.card import (
     ModelCard,
@@ -24,12 +26,12 @@ from icecore_dagster.learning.models.card import (
 )
 from icecore_dagster.learning.networks.architectures import build_network
 from icecore_dagster.learning.networks.training import TrainedNetwork
-from icecore_dagster.learning.trees.boosting import TrainedTrees
+from icecore_dagster.learning.trees.boosting import Loss, TrainedTrees, class_probabilities, feature_matrix
 
 if TYPE_CHECKING:
     import lightgbm
 
-    from icecore_dagster.learning.networks.architectures import ParticleNetwork
+    from icecore_dagster.learning.networks.modules import ParticleNetwork
 
 # The only type beyond skops' own list that a forest holds: scikit-learn's array of nodes.
 _TRUSTED_IN_FOREST = ["sklearn.tree._tree.Tree"]
@@ -49,6 +51,13 @@ class TreesModel:
 
     card: ModelCard
     booster: "lightgbm.Booster"
+
+    def probabilities(self, particles: pd.DataFrame) -> np.ndarray:
+        """Probabilities of the classes, float64 (n, classes), of particles that have at least the trees' features."""
+        if len(particles) == 0:
+            return np.empty((0, len(self.card.classes)))
+        matrix = feature_matrix(particles, self.card.features)
+        return class_probabilities(self.booster, matrix, Loss(self.card.config["loss"]))
 
 
 @dataclass(frozen=True)
@@ -78,8 +87,9 @@ def save_network(root: UPath | Path, trained: TrainedNetwork, provenance: Proven
         task=trained.task,
         classes=trained.classes,
         architecture=trained.architecture,
+        features=trained.features,
         transform=trained.transform,
-        config=asdict(trained.config),
+        config={**asdict(trained.config), "start": trained.start},
         metrics={
             "validation": trained.validation.model_dump(mode="json"),
             "test": trained.test.model_dump(mode="json"),
@@ -101,8 +111,17 @@ def load_network(root: UPath | Path) -> NetworkModel:
     return NetworkModel(card, network.eval())
 
 
-def save_trees(root: UPath | Path, trained: TrainedTrees, provenance: Provenance) -> ModelCard:
-    """Save trained trees in LightGBM's text format and make them current; returns their card."""
+def save_trees(
+    root: UPath | Path, trained: TrainedTrees, provenance: Provenance, built_on: dict[str, str] | None = None
+) -> ModelCard:
+    """Save trained trees in LightGBM's text format and make them current; returns their card.
+
+    Args:
+        root: folder of the trees.
+        trained: the trees.
+        provenance: where they come from.
+        built_on: content hash of each model that computed features, by kind.
+    """
     card = new_card(
         "trees",
         provenance,
@@ -110,6 +129,7 @@ def save_trees(root: UPath | Path, trained: TrainedTrees, provenance: Provenance
         task=trained.task,
         classes=trained.classes,
         features=trained.features,
+        built_on=built_on or {},
         config=asdict(trained.config),
         metrics={
             "validation": trained.validation.model_dump(mode="json"),
@@ -138,7 +158,6 @@ def save_forest(root: UPath | Path, trained: TrainedForest, provenance: Provenan
 
     model = trained.model
     content = {"forest": model.forest, "held_out_dust_scores": model.held_out_dust_scores}
-    shares = (0.0, 0.001, 0.01, 0.05, 0.25, 0.5, 0.75, 1.0)
     card = new_card(
         "forest",
         provenance,
@@ -148,9 +167,8 @@ def save_forest(root: UPath | Path, trained: TrainedForest, provenance: Provenan
         config=asdict(trained.config),
         metrics={
             "trained_on": trained.trained_on,
-            "separation": asdict(trained.separation) if trained.separation else None,
-            "held_out_dust": len(model.held_out_dust_scores),
-            "held_out_dust_quantiles": {str(q): float(np.quantile(model.held_out_dust_scores, q)) for q in shares},
+            **separations(trained.separation, trained.separation_from_unknown),
+            **held_out_dust(model.held_out_dust_scores),
         },
     )
     return save_model(root, card, _same_bytes(skops.io.dumps(content)))
@@ -203,6 +221,23 @@ def load_map(root: UPath | Path) -> MapModel:
     arrays, config = load(weights), dict(card.config)
     seed = config.pop("seed")
     return MapModel(card, FittedMap(arrays["coordinates"], arrays["vectors"], MapConfig(**config), seed))
+
+
+def separations(known: Separation | None, unknown: Separation | None) -> dict[str, Any]:
+    """The metrics of a model of dust: how well it separates dust from other labels, and from no known class."""
+    return {
+        "separation": known.model_dump(mode="json") if known else None,
+        "separation_from_unknown": unknown.model_dump(mode="json") if unknown else None,
+    }
+
+
+def held_out_dust(scores: np.ndarray) -> dict[str, Any]:
+    """How the scores of held-out dust, float (m,), are distributed."""
+    shares = (0.0, 0.001, 0.01, 0.05, 0.25, 0.5, 0.75, 1.0)
+    return {
+        "held_out_dust": len(scores),
+        "held_out_dust_quantiles": {str(q): float(np.quantile(scores, q)) for q in shares},
+    }
 
 
 def new_card(kind: ModelKind, provenance: Provenance, libraries: tuple[str, ...], **fields: Any) -> ModelCard:

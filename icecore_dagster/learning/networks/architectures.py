@@ -3,56 +3,70 @@
 The reference study's networks differ in numbers only, so they are rows of one registry; a further one is a further row.
 """
 
-from collections import OrderedDict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
 from icecore_dagster.learning.networks.transforms import TransformSpec, normalise
+from icecore_dagster.particles.properties import FEATURES
 
 if TYPE_CHECKING:
-    import torch
-    from torch import nn
-
-    class ParticleNetwork(nn.Module):
-        """The shape of what `build_network` builds, for type checkers; torch is imported only when it is used."""
-
-        body: nn.Sequential
-        output: nn.Linear
-
-        def embed(self, images: torch.Tensor) -> torch.Tensor:
-            """Activations (n, dense) before the output layer."""
-            ...
-
+    from icecore_dagster.learning.networks.modules import ParticleNetwork
 
 BATCH_SIZE = 32
 """Larger batches are slower on a CPU: their activations no longer fit what the allocator keeps (measured for A3)."""
 
 
 @dataclass(frozen=True)
+class MeasuredBranch:
+    """A network's second branch, on measured properties, and the layer that joins it to the image's.
+
+    Attributes:
+        units: of each layer of the branch.
+        dropout: share dropped after each of them.
+        joined: units of the layer that reads both branches; its activations are the embedding.
+        features: properties that the branch reads, in order.
+    """
+
+    units: tuple[int, ...]
+    dropout: float
+    joined: int
+    features: tuple[str, ...] = FEATURES
+
+
+@dataclass(frozen=True)
 class Architecture:
-    """One network of the family convolutions - dense - output.
+    """One network: convolutions - dense - output, and a branch on measured properties where it has one.
 
     Attributes:
         key: name in partitions and files.
         convolutions: (channels, kernel side in px) of each block convolution - ReLU - max-pooling 2x2.
-        dense: units of the layer whose activations are the embedding.
+        dense: units of the image's last layer; its activations are the embedding of a network on images alone.
         dropout: share dropped after batch normalisation of the dense layer; None for a plain dense layer.
+        published_classes: number of outputs in the study; None for a network that is not the study's.
+        published_parameters: number of weights in the study, with that many outputs.
         learning_rate: of Adam.
         transform: how its images are prepared.
-        published_classes: number of outputs in the study.
-        published_parameters: number of weights in the study, with that many outputs.
+        backbone: what stands in the place of the convolutions; None for the blocks.
+        measured: branch on measured properties; None for a network on images alone.
     """
 
     key: str
     convolutions: tuple[tuple[int, int], ...]
     dense: int
     dropout: float | None
-    published_classes: int
-    published_parameters: int
+    published_classes: int | None = None
+    published_parameters: int | None = None
     learning_rate: float = 0.001
     transform: TransformSpec = field(default_factory=TransformSpec)
+    backbone: Literal["resnet18"] | None = None
+    measured: MeasuredBranch | None = None
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Columns of the properties that the network reads, in order; none for a network on images alone."""
+        return self.measured.features if self.measured else ()
 
 
 # The study gives no dropout rate; 0.2 is that of the published follow-up (Maffezzoli et al. 2023).
@@ -73,6 +87,33 @@ ARCHITECTURES: dict[str, Architecture] = {
             learning_rate=0.0008,
             # Its rescaling layer, which maps grey 0-255 to 0-1.
             transform=TransformSpec(grey_mean=0.0, grey_sd=255.0),
+        ),
+        # A3 beside the properties: size and grey are kept, which the squashed and normalised image loses.
+        Architecture(
+            "hybrid",
+            ((8, 11), (16, 5), (32, 3)),
+            64,
+            0.2,
+            measured=MeasuredBranch((128, 64), dropout=0.2, joined=64),
+        ),
+        # Maffezzoli et al. 2023 (doi 10.5194/tc-17-539-2023): images only flipped at random, and properties scaled as
+        # they are. How often an image was flipped is not told.
+        Architecture(
+            "hybrid_resnet18",
+            (),
+            64,
+            0.2,
+            learning_rate=0.0001,
+            transform=TransformSpec(
+                grey_mean=94.0,
+                grey_sd=12.0,
+                crop_probability=0.0,
+                horizontal_flip_probability=0.5,
+                vertical_flip_probability=0.5,
+                blur_probability=0.0,
+            ),
+            backbone="resnet18",
+            measured=MeasuredBranch((128, 64, 32), dropout=0.5, joined=40),
         ),
     )
 }
@@ -109,8 +150,8 @@ def build_network(key: str, n_classes: int) -> "ParticleNetwork":
         n_classes: number of outputs.
 
     Returns:
-        A module on float32 (n, 1, size, size) whose call gives logits (n, n_classes) and whose `embed` gives the
-        activations (n, dense) before the output layer. Blocks are named conv_1, conv_2, ... inside `body`.
+        A module on float32 (n, 1, size, size), and on properties (n, f) where the architecture has a branch for them,
+        whose call gives logits (n, n_classes) and whose `embed` gives the activations (n, d) before the output layer.
 
     Raises:
         ValueError: unknown architecture.
@@ -118,58 +159,68 @@ def build_network(key: str, n_classes: int) -> "ParticleNetwork":
     import torch
     from torch import nn
 
-    class BlockNetwork(nn.Module):
-        def __init__(self, body: nn.Sequential, output: nn.Linear):
-            super().__init__()
-            self.body = body
-            self.output = output
+    from icecore_dagster.learning.networks.modules import ParticleNetwork, PropertyBranch, block_trunk, resnet18_trunk
 
-        def embed(self, images: "torch.Tensor") -> "torch.Tensor":
-            return self.body(images)
-
-        def forward(self, images: "torch.Tensor") -> "torch.Tensor":
-            return self.output(self.embed(images))
-
-    architecture = architecture_of(key)
-    layers: OrderedDict[str, nn.Module] = OrderedDict()
-    channels, side = 1, architecture.transform.size_px
-    for number, (width, kernel) in enumerate(architecture.convolutions, start=1):
-        layers[f"conv_{number}"] = nn.Conv2d(channels, width, kernel)
-        layers[f"relu_{number}"] = nn.ReLU()
-        layers[f"pool_{number}"] = nn.MaxPool2d(2)
-        channels, side = width, (side - kernel + 1) // 2
-    layers["flatten"] = nn.Flatten()
-    layers["dense"] = nn.Linear(channels * side * side, architecture.dense)
-    if architecture.dropout is not None:
-        layers["dense_norm"] = nn.BatchNorm1d(architecture.dense)
-    layers["dense_relu"] = nn.ReLU()
-    if architecture.dropout is not None:
-        layers["dense_dropout"] = nn.Dropout(architecture.dropout)
-    network = BlockNetwork(nn.Sequential(layers), nn.Linear(architecture.dense, n_classes))
+    plan = architecture_of(key)
+    if plan.backbone == "resnet18":
+        body = resnet18_trunk(plan.dense, plan.dropout)
+    else:
+        body = block_trunk(plan.convolutions, plan.transform.size_px, plan.dense, plan.dropout)
+    if plan.measured is None:
+        network = ParticleNetwork(body, nn.Linear(plan.dense, n_classes))
+    else:
+        branch = plan.measured
+        network = ParticleNetwork(
+            body,
+            nn.Linear(branch.joined, n_classes),
+            PropertyBranch(len(branch.features), branch.units, branch.dropout),
+            nn.Sequential(nn.Linear(plan.dense + branch.units[-1], branch.joined), nn.ReLU()),
+        )
     # Convolutions on a CPU run more than twice as fast in this layout (measured for A3 on two cores).
-    return cast("ParticleNetwork", network.to(memory_format=torch.channels_last))
+    return network.to(memory_format=torch.channels_last)
+
+
+def parameter_count(key: str, n_classes: int) -> int:
+    """Number of weights that a network learns, with that many outputs; raises as `build_network`."""
+    import torch
+
+    with torch.device("meta"):
+        return sum(weights.numel() for weights in build_network(key, n_classes).parameters())
 
 
 def run_network(
-    network: "ParticleNetwork", images: np.ndarray, transform: TransformSpec, *, batch_size: int = BATCH_SIZE
+    network: "ParticleNetwork",
+    images: np.ndarray,
+    transform: TransformSpec,
+    properties: np.ndarray | None = None,
+    *,
+    batch_size: int = BATCH_SIZE,
 ) -> NetworkOutput:
-    """Pass images through a trained network, nothing random and no gradients.
+    """Pass particles through a trained network, nothing random and no gradients.
 
-    Every batch has the same size (the last is filled up), so that an image's result does not depend on how many
+    Every batch has the same size (the last is filled up), so that a particle's result does not depend on how many
     others it came with.
 
     Args:
         network: from `build_network`, with weights loaded.
         images: uint8 (n, size, size), squashed by `to_network_input`; a memory map is read batch by batch.
         transform: the network's own.
+        properties: float (n, f), the columns that the network's card names, NaN where missing; a network on images
+            alone does not look at them.
         batch_size: images at a time.
 
     Returns:
         Probabilities float32 (n, classes) and embeddings float32 (n, d).
+
+    Raises:
+        ValueError: the network needs properties, and these are none or too few.
     """
     import torch
 
     device = next(network.parameters()).device
+    measured = network.take_properties(properties, len(images))
+    if measured is not None:
+        measured = torch.nn.functional.pad(measured, (0, 0, 0, batch_size))
     probabilities, embeddings = [], []
     network.eval()
     with torch.inference_mode():
@@ -177,7 +228,8 @@ def run_network(
             batch = images[start : start + batch_size]
             full = np.zeros((batch_size, *images.shape[1:]), dtype=np.uint8)
             full[: len(batch)] = batch
-            embedded = network.embed(normalise(full, transform).to(device))
+            beside = None if measured is None else measured[start : start + batch_size].to(device)
+            embedded = network.embed(normalise(full, transform).to(device), beside)
             softmax = torch.softmax(network.output(embedded), dim=1)
             embeddings.append(embedded[: len(batch)].cpu().numpy())
             probabilities.append(softmax[: len(batch)].cpu().numpy())

@@ -20,7 +20,7 @@ from icecore_dagster.particles.split import TEST, TRAIN, VALIDATION
 if TYPE_CHECKING:
     import torch
 
-    from icecore_dagster.learning.networks.architectures import ParticleNetwork
+    from icecore_dagster.learning.networks.modules import ParticleNetwork
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +39,8 @@ class TrainingConfig:
         learning_rate: of Adam; None for the architecture's own.
         batch_size: images a step.
         balanced: draw equally many images of each class in every epoch, rare classes repeatedly.
+        most_of_label: images of each label to learn from at most, evenly from all runs (applied where the labelled set
+            is divided); None for all.
         seed: of initial weights, order, random changes and dropout.
         threads: of the processor; None for torch's choice. Other numbers of threads give other last digits.
         device: where to train; "auto" takes a CUDA device where there is one. Only "cpu" repeats to the last bit.
@@ -49,6 +51,7 @@ class TrainingConfig:
     learning_rate: float | None = None
     batch_size: int = 32
     balanced: bool = False
+    most_of_label: int | None = None
     seed: int = 0
     threads: int | None = None
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -79,8 +82,10 @@ class TrainedNetwork:
         task: key of the task.
         classes: in the order of the outputs.
         architecture: key in the registry.
+        features: columns of the properties that it reads, in order; none for a network on images alone.
         transform: how its images are prepared.
         config: how it was trained.
+        start: what the weights were before the training, "random" or the file that they came from.
         state: the best epoch's weights by name.
         history: one row an epoch: epoch, train_loss, validation_loss, validation_accuracy, seconds.
         best_epoch: epoch that `state` is of.
@@ -91,8 +96,10 @@ class TrainedNetwork:
     task: str
     classes: tuple[str, ...]
     architecture: str
+    features: tuple[str, ...]
     transform: TransformSpec
     config: TrainingConfig
+    start: str
     state: dict[str, "torch.Tensor"]
     history: pd.DataFrame
     best_epoch: int
@@ -142,6 +149,7 @@ def train_network(
     architecture: str,
     config: TrainingConfig | None = None,
     runs: Collection[str] | None = None,
+    properties: np.ndarray | None = None,
 ) -> TrainedNetwork:
     """Train a network for a task and keep the weights of the epoch with the lowest validation loss.
 
@@ -153,17 +161,22 @@ def train_network(
         architecture: key in the registry.
         config: how to train.
         runs: run of each particle, for the intervals of the metrics; None for none.
+        properties: float (n, f), the columns `architecture_of(architecture).features` of each particle, NaN where
+            missing; a network on images alone does not look at them.
 
     Returns:
         The weights, the history and the metrics on validation and test particles.
 
     Raises:
         LabelledDataError: the labelled particles do not suffice.
-        ValueError: unknown architecture, or a loss that is no number.
+        ValueError: unknown architecture, properties that the network needs and that are not there, or a loss that is
+            no number.
     """
     import torch
     from torch.nn.functional import cross_entropy
     from tqdm import tqdm
+
+    from icecore_dagster.learning.networks.modules import start_of
 
     config = config or TrainingConfig()
     plan = architecture_of(architecture)
@@ -176,8 +189,17 @@ def train_network(
     history: list[dict[str, float]] = []
     best_loss, best_epoch, best_state = np.inf, 0, {}
 
-    with _torch_set_up(config) as device:
-        network = build_network(architecture, len(task.classes)).to(device)
+    def measure(side: np.ndarray, run_of: np.ndarray | None = None) -> ClassificationMetrics:
+        found = run_on_rows(network, tensors, side, plan.transform, properties).probabilities
+        return evaluate(rows.targets[side], found, task.classes, None if run_of is None else run_of[side])
+
+    with torch_set_up(config.seed, config.threads, config.device) as device:
+        network = build_network(architecture, len(task.classes))
+        start = start_of(network, plan.backbone)
+        measured = network.take_properties(properties, len(tensors))
+        if network.measured is not None and measured is not None:
+            network.measured.learn_scale(measured[rows.train])
+        network.to(device)
         optimiser = torch.optim.Adam(network.parameters(), lr=config.learning_rate or plan.learning_rate)
         for epoch in range(1, config.epochs + 1):
             started = time.perf_counter()
@@ -186,15 +208,16 @@ def train_network(
             batches = _batches(rows, len(task.classes), config, rng)
             for batch in tqdm(batches, desc=f"{task.key} {architecture} epoch {epoch}", disable=None):
                 images = _training_images(tensors, batch, plan.transform, changes)
+                beside = None if measured is None else measured[batch].to(device)
                 truth = torch.from_numpy(rows.targets[batch])
                 optimiser.zero_grad(set_to_none=True)
-                loss = cross_entropy(network(images.to(device)), truth.to(device))
+                loss = cross_entropy(network(images.to(device), beside), truth.to(device))
                 loss.backward()
                 optimiser.step()
                 total, seen = total + loss.item() * len(batch), seen + len(batch)
             if not np.isfinite(total):
                 raise ValueError(f"training loss is {total} in epoch {epoch}: lower the learning rate")
-            validation = _measure(network, tensors, rows.targets, rows.validation, task, plan.transform)
+            validation = measure(rows.validation)
             history.append(
                 {
                     "epoch": epoch,
@@ -215,32 +238,42 @@ def train_network(
             task=task.key,
             classes=task.classes,
             architecture=architecture,
+            features=plan.features,
             transform=plan.transform,
             config=config,
+            start=start,
             state=best_state,
             history=pd.DataFrame(history).astype({"epoch": int}),
             best_epoch=best_epoch,
-            validation=_measure(network, tensors, rows.targets, rows.validation, task, plan.transform, run_of),
-            test=_measure(network, tensors, rows.targets, rows.test, task, plan.transform, run_of),
+            validation=measure(rows.validation, run_of),
+            test=measure(rows.test, run_of),
         )
 
 
 def run_on_rows(
-    network: "ParticleNetwork", tensors: TensorSet, rows: np.ndarray, transform: TransformSpec
+    network: "ParticleNetwork",
+    tensors: TensorSet,
+    rows: np.ndarray,
+    transform: TransformSpec,
+    properties: np.ndarray | None = None,
 ) -> NetworkOutput:
-    """Pass some of the stored images through a trained network, a bounded number at a time.
+    """Pass some of the stored particles through a trained network, a bounded number at a time.
 
     Args:
         network: with weights loaded.
         tensors: stored images.
         rows: int (m,), which of them.
         transform: the network's own.
+        properties: float (n, f), of every stored particle, as `run_network` takes them.
 
     Returns:
         Probabilities (m, classes) and embeddings (m, d), float32.
     """
     chunk = 1_024
-    parts = [run_network(network, tensors.images[rows[i : i + chunk]], transform) for i in range(0, len(rows), chunk)]
+    parts = []
+    for chosen in (rows[i : i + chunk] for i in range(0, len(rows), chunk)):
+        beside = None if properties is None else properties[chosen]
+        parts.append(run_network(network, tensors.images[chosen], transform, beside))
     return NetworkOutput(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
 
@@ -248,19 +281,6 @@ def _training_images(
     tensors: TensorSet, rows: np.ndarray, transform: TransformSpec, generator: "torch.Generator"
 ) -> "torch.Tensor":
     return augment(tensors.images[rows], lambda i: tensors.native(int(rows[i])), transform, generator)
-
-
-def _measure(
-    network: "ParticleNetwork",
-    tensors: TensorSet,
-    targets: np.ndarray,
-    rows: np.ndarray,
-    task: Task,
-    transform: TransformSpec,
-    runs: np.ndarray | None = None,
-) -> ClassificationMetrics:
-    probabilities = run_on_rows(network, tensors, rows, transform).probabilities
-    return evaluate(targets[rows], probabilities, task.classes, None if runs is None else runs[rows])
 
 
 def _batches(rows: TaskRows, n_classes: int, config: TrainingConfig, rng: np.random.Generator) -> list[np.ndarray]:
@@ -281,18 +301,26 @@ def _draw_evenly(members: np.ndarray, wanted: int, rng: np.random.Generator) -> 
 
 
 @contextmanager
-def _torch_set_up(config: TrainingConfig) -> Iterator["torch.device"]:
-    """Torch's global seed and threads for this training only; both are put back."""
+def torch_set_up(seed: int, threads: int | None, device: str) -> Iterator["torch.device"]:
+    """Torch's global seed and threads for one training only; both are put back.
+
+    Args:
+        seed: of initial weights and dropout.
+        threads: of the processor; None for torch's choice.
+        device: where to train; "auto" takes a CUDA device where there is one.
+
+    Yields:
+        The device.
+    """
     import torch
 
-    name = config.device
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    threads = torch.get_num_threads()
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    before = torch.get_num_threads()
     with torch.random.fork_rng():
-        torch.manual_seed(config.seed)
-        torch.set_num_threads(config.threads or threads)
+        torch.manual_seed(seed)
+        torch.set_num_threads(threads or before)
         try:
-            yield torch.device(name)
+            yield torch.device(device)
         finally:
-            torch.set_num_threads(threads)
+            torch.set_num_threads(before)

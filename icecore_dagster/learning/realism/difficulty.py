@@ -55,7 +55,7 @@ def measure_difficulty(particles: pd.DataFrame, task: Task, seed: int = 0) -> Cl
     """Name held-out particles by their properties.
 
     Args:
-        particles: one row a particle: label and the columns `FEATURES`.
+        particles: one row a particle: label, run and the columns `FEATURES`.
         task: classes to tell apart; particles of other labels take no part.
         seed: of the division.
 
@@ -73,8 +73,8 @@ def measure_difficulty(particles: pd.DataFrame, task: Task, seed: int = 0) -> Cl
     chosen = particles[classes.notna()]
     targets = classes.dropna().to_numpy(dtype=np.int64)
     matrix = feature_matrix(chosen, FEATURES)
-    learn, ask, known, truth = train_test_split(
-        matrix, targets, test_size=HELD_OUT, stratify=targets, random_state=seed
+    learn, ask, known, truth, _, runs = train_test_split(
+        matrix, targets, chosen["run"].to_numpy(), test_size=HELD_OUT, stratify=targets, random_state=seed
     )
     trees = LGBMClassifier(verbose=-1, random_state=seed, deterministic=True, force_row_wise=True).fit(learn, known)
-    return evaluate(truth, np.asarray(trees.predict_proba(ask)), task.classes)
+    return evaluate(truth, np.asarray(trees.predict_proba(ask)), task.classes, runs)

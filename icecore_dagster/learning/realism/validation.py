@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from icecore_dagster.flowcam.run import read_run
 from icecore_dagster.learning.anomaly.familiarity import ORDINARY_SHARE, learn_familiarity
+from icecore_dagster.learning.anomaly.strangers import draw_strangers
 from icecore_dagster.learning.metrics import ClassificationMetrics
 from icecore_dagster.learning.networks.architectures import run_network
 from icecore_dagster.learning.networks.tensors import TensorSet, open_tensors, to_network_input, write_tensors
@@ -25,6 +26,7 @@ from icecore_dagster.particles.intake.labelled import import_labelled, labelled_
 from icecore_dagster.particles.labels import LABEL_KEYS, TASKS, Task
 from icecore_dagster.particles.laboratory import Laboratory
 from icecore_dagster.particles.measure import measure_particle
+from icecore_dagster.particles.properties import FEATURES
 from icecore_dagster.particles.segment import segment_particle
 from icecore_dagster.particles.split import TEST, TRAIN, VALIDATION, split_by_run
 from icecore_dagster.simulation.laboratory import draw_sample, simulate_labelled, simulated_runs
@@ -227,11 +229,18 @@ def _learn_and_name(
     def embeddings(of: np.ndarray) -> np.ndarray:
         return run_on_rows(network, tensors, of, trained.transform).embeddings
 
-    held_out = np.concatenate([rows.validation, rows.test])
-    familiar = learn_familiarity(embeddings(rows.train), rows.targets[rows.train], embeddings(held_out))
-    anomalies = [found.capture.crop for found in draw_sample(ANOMALY, ANOMALIES, seed)]
-    seen = run_network(network, np.stack([to_network_input(crop) for crop in anomalies]), trained.transform)
-    distances = familiar.distance(seen.embeddings)
+    held_out, properties = np.concatenate([rows.validation, rows.test]), feature_matrix(particles, FEATURES)
+    familiar = learn_familiarity(
+        embeddings(rows.train),
+        rows.targets[rows.train],
+        embeddings(held_out),
+        properties[rows.train],
+        properties[held_out],
+    )
+    strangers = draw_strangers(ANOMALIES, seed)
+    seen = run_network(network, strangers.images, trained.transform).embeddings
+    measured = feature_matrix(strangers.properties, FEATURES)
+    distances = familiar.distance(seen, measured)
     known = np.zeros(len(familiar.held_out), bool)
     auc = roc_auc_score(
         np.concatenate([known, np.ones(len(distances), bool)]), np.concatenate([familiar.held_out, distances])
@@ -240,16 +249,16 @@ def _learn_and_name(
     if real:
         images = np.stack([to_network_input(particle.crop) for particle in real])
         of_real = run_network(network, images, trained.transform)
-        by_trees = np.asarray(trees.booster().predict(feature_matrix(_measured(real), trees.features)))
+        table = _measured(real)
+        by_trees = np.asarray(trees.booster().predict(feature_matrix(table, trees.features)))
         recognised = _named(
             real,
             task,
             {"network": of_real.probabilities, "lightgbm": by_trees},
-            familiar.strangeness(of_real.embeddings),
+            familiar.strangeness(of_real.embeddings, feature_matrix(table, FEATURES)),
         )
-    return _Learnt(
-        trained.test, recognised, float((familiar.strangeness(seen.embeddings) > ORDINARY_SHARE).mean()), auc
-    )
+    strange = familiar.strangeness(seen, measured) > ORDINARY_SHARE
+    return _Learnt(trained.test, recognised, float(strange.mean()), auc)
 
 
 def _thinned(particles: pd.DataFrame, sides: pd.Series, most: int) -> pd.Series:

@@ -1,1 +1,1 @@
-"""Gradient-boosted trees on measured properties."""
+"""Gradient-boosted trees on a table of features."""

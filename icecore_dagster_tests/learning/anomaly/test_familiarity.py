@@ -37,3 +37,24 @@ def test_without_held_out_particles_or_with_an_empty_class_nothing_is_learnt():
         learn_familiarity(known, targets, known[:0])
     with pytest.raises(ValueError, match="class 1 has no particle"):
         learn_familiarity(known[targets == 0], np.array([0, 2] * 5), known)
+
+
+def test_what_the_embedding_has_forgotten_is_seen_in_the_properties():
+    known, targets = _cloud(600, 0)
+    rng = np.random.default_rng(5)
+    skewed = np.exp(rng.normal(0, 2, (600, 2)))
+    skewed[:, 1] = skewed[:, 0] * np.exp(rng.normal(0, 0.05, 600))
+    familiar = learn_familiarity(known[:400], targets[:400], known[400:], skewed[:400], skewed[400:])
+    usual, odd = np.array([[3.0, 3.0]]), np.array([[3.0, 0.3]])
+    assert familiar.strangeness(known[:1], usual)[0] < 0.9
+    assert familiar.strangeness(known[:1], odd)[0] > 0.99
+    assert np.isfinite(familiar.distance(known[:1], np.array([[np.nan, 1e12]]))).all()
+    with pytest.raises(ValueError, match="2 properties were learnt from, 0 are given"):
+        familiar.distance(known)
+
+
+def test_a_class_of_a_single_particle_does_not_claim_everything():
+    known, targets = _cloud(300, 0)
+    alone = np.vstack([known, [[0.0, 200.0, 0.0]]])
+    familiar = learn_familiarity(alone, np.append(targets, 2), _cloud(300, 1)[0])
+    assert familiar.strangeness(np.array([[0.0, 120.0, 0.0]]))[0] == 1

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from icecore_dagster.learning.anomaly.forest import ForestConfig, TrainedForest, train_forest
+from icecore_dagster.learning.anomaly.forest import ForestConfig, TrainedForest, grow_in_crowd, train_forest
 from icecore_dagster.learning.networks.training import LabelledDataError
 from icecore_dagster.particles.properties import FEATURES
 
@@ -68,3 +68,17 @@ def test_a_property_that_no_dust_has_is_named() -> None:
     table, labels, splits = _labelled()
     with pytest.raises(LabelledDataError, match="symmetry"):
         train_forest(table.assign(symmetry=np.nan), labels, splits, CONFIG)
+
+
+def test_the_odd_one_of_a_crowd_stands_out_though_it_is_in_the_crowd() -> None:
+    table = _labelled()[0].head(500).copy()
+    table.iloc[7] = 6.0
+    scores = grow_in_crowd(table, CONFIG).score(table)
+    assert int(np.argmin(scores)) == 7
+
+
+def test_a_crowd_of_one_or_without_a_property_is_scored() -> None:
+    table = _labelled()[0].head(50).assign(length_um=np.nan)
+    assert np.isfinite(grow_in_crowd(table, CONFIG).score(table)).all()
+    assert grow_in_crowd(table.head(1), CONFIG).score(table.head(1)).tolist() == [0.0]
+    assert len(grow_in_crowd(table.head(0), CONFIG).score(table.head(0))) == 0

@@ -12,8 +12,10 @@ from icecore_dagster.learning.networks.training import (
     select_rows,
     train_network,
 )
+from icecore_dagster.learning.trees.boosting import feature_matrix
 from icecore_dagster.particles.labels import TASKS, Task
-from icecore_dagster_tests.learning.drawn_shapes import DrawnSet
+from icecore_dagster.particles.properties import FEATURES
+from icecore_dagster_tests.learning.drawn_shapes import DrawnSet, measured
 
 SHAPES = Task("shapes", ("disc", "bar"), {"dust": "disc", "camp": "bar"})
 CONFIG = TrainingConfig(epochs=5, patience=5, batch_size=8, seed=1, threads=1, device="cpu")
@@ -108,3 +110,42 @@ def test_each_row_is_on_one_side_and_labels_outside_the_task_on_none() -> None:
 def test_labelled_particles_that_do_not_suffice_are_refused(labels: list[str], splits: list[str], message: str) -> None:
     with pytest.raises(LabelledDataError, match=message):
         select_rows(labels, splits, SHAPES)
+
+
+@pytest.fixture(scope="module")
+def told_by_properties(drawn: DrawnSet) -> tuple[list[str], np.ndarray]:
+    """Labels that the images know nothing of, and properties that tell them, missing now and then."""
+    rng = np.random.default_rng(4)
+    labels = rng.choice(["dust", "camp"], len(drawn.labels)).tolist()
+    properties = feature_matrix(measured(labels, rng), FEATURES)
+    properties[rng.random(properties.shape) < 0.02] = np.nan
+    return labels, properties
+
+
+def test_a_hybrid_learns_from_properties_what_images_do_not_show(
+    drawn: DrawnSet, told_by_properties: tuple[list[str], np.ndarray]
+) -> None:
+    labels, properties = told_by_properties
+    config = TrainingConfig(**{**CONFIG.__dict__, "epochs": 6})
+    hybrid = train_network(drawn.tensors, labels, drawn.splits, SHAPES, "hybrid", config, properties=properties)
+    assert hybrid.test.accuracy >= 0.85
+    assert (hybrid.features, hybrid.start) == (FEATURES, "random")
+    again = run_on_rows(hybrid.network(), drawn.tensors, np.arange(30), hybrid.transform, properties)
+    one = run_on_rows(hybrid.network(), drawn.tensors, np.array([7]), hybrid.transform, properties)
+    np.testing.assert_allclose(one.embeddings[0], again.embeddings[7], atol=1e-5)
+
+
+def test_the_scale_is_that_of_the_training_rows_alone(
+    drawn: DrawnSet, told_by_properties: tuple[list[str], np.ndarray]
+) -> None:
+    labels, properties = told_by_properties
+    config = TrainingConfig(**{**CONFIG.__dict__, "epochs": 1})
+    hybrid = train_network(drawn.tensors, labels, drawn.splits, SHAPES, "hybrid", config, properties=properties)
+    training = properties[select_rows(labels, drawn.splits, SHAPES).train]
+    np.testing.assert_allclose(hybrid.state["measured.mean"], np.nanmean(training, axis=0), rtol=1e-4)
+    np.testing.assert_allclose(hybrid.state["measured.sd"], np.nanstd(training, axis=0), rtol=1e-4)
+
+
+def test_a_hybrid_is_not_trained_without_properties(drawn: DrawnSet) -> None:
+    with pytest.raises(ValueError, match="needs 34 measured properties"):
+        train_network(drawn.tensors, drawn.labels, drawn.splits, SHAPES, "hybrid", CONFIG)

@@ -13,7 +13,8 @@ def _particles(overlap: float, of_each: int = 120) -> pd.DataFrame:
     labels = np.repeat(TASKS["six_class"].classes, of_each)
     table = pd.DataFrame(rng.normal(size=(len(labels), len(FEATURES))), columns=list(FEATURES))
     table[FEATURES[0]] = np.repeat(np.arange(6.0), of_each) + overlap * table[FEATURES[0]]
-    return table.assign(label=labels)
+    runs = [f"{label}_{place % 4}" for place, label in enumerate(labels)]
+    return table.assign(label=labels, run=runs)
 
 
 def test_what_differs_is_told_apart_and_what_does_not_is_not():

@@ -2,13 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from icecore_dagster.learning.trees.boosting import (
-    TrainedTrees,
-    TreesConfig,
-    explain_trees,
-    feature_matrix,
-    train_trees,
-)
+from icecore_dagster.learning.trees.boosting import TrainedTrees, TreesConfig, feature_matrix, train_trees
 from icecore_dagster.particles.labels import TASKS
 from icecore_dagster.particles.properties import FEATURES
 from icecore_dagster_tests.learning.drawn_shapes import LABELS, measured
@@ -52,16 +46,6 @@ def test_importance_puts_an_informative_property_first(trained: TrainedTrees) ->
     assert set(trained.importance["feature"]) == set(FEATURES)
 
 
-def test_shap_values_add_up_to_the_raw_scores(labelled, trained: TrainedTrees) -> None:
-    some = labelled[0].head(40)
-    explained = explain_trees(trained.booster(), some, trained.features, trained.classes)
-    assert explained.values.shape == (40, len(FEATURES), 3)
-    raw = np.asarray(trained.booster().predict(feature_matrix(some, FEATURES), raw_score=True))
-    base = raw - explained.values.sum(axis=1)
-    np.testing.assert_allclose(base, np.repeat(base[:1], 40, axis=0), atol=1e-6)
-    assert explained.mean_influence().index[0] in {name for i, name in enumerate(FEATURES) if i % 3 == 0}
-
-
 def test_balancing_raises_the_recall_of_a_rare_class(labelled) -> None:
     table, labels, splits = labelled
     table = table + np.random.default_rng(5).normal(0, 2, table.shape)
@@ -82,3 +66,9 @@ def test_fewer_columns_can_be_learnt_from(labelled) -> None:
 def test_a_missing_property_is_named() -> None:
     with pytest.raises(ValueError, match="circle_fit"):
         feature_matrix(pd.DataFrame({"length_um": [1.0]}), ["length_um", "circle_fit"])
+
+
+def test_only_some_of_many_columns_are_looked_at_for_a_tree(labelled) -> None:
+    few = TreesConfig(rounds=1, patience=1, smallest_leaf=5, threads=1, columns_a_tree=2)
+    used = train_trees(*labelled, TASK, few).importance.query("split > 0")
+    assert 1 <= len(used) <= 2 * len(TASK.classes)

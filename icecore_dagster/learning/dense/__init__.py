@@ -1,0 +1,1 @@
+"""A dense feed-forward classifier on a table of features."""

@@ -1,0 +1,198 @@
+"""The torch modules that image networks are made of: trunks on the image, a branch on properties, and both joined.
+
+This module imports torch, and is therefore imported only by what builds or looks into a network.
+"""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+
+class PropertyBranch(nn.Module):
+    """A perceptron on measured properties, which it first scales by what the training particles were like.
+
+    Mean and standard deviation are buffers: they are saved with the weights, and the particles that are scored never
+    change them. A missing or infinite property counts as the mean.
+
+    Args:
+        properties: how many there are.
+        units: of each layer.
+        dropout: share dropped after each layer.
+    """
+
+    mean: Tensor
+    sd: Tensor
+
+    def __init__(self, properties: int, units: Sequence[int], dropout: float):
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(properties))
+        self.register_buffer("sd", torch.ones(properties))
+        layers: list[nn.Module] = []
+        for taken, given in zip((properties, *units[:-1]), units, strict=True):
+            layers += [nn.Linear(taken, given), nn.ReLU(), nn.Dropout(dropout)]
+        self.layers = nn.Sequential(*layers)
+
+    def learn_scale(self, properties: Tensor) -> None:
+        """Take mean and standard deviation from the training particles.
+
+        Args:
+            properties: float (n, f); missing and infinite values are left out.
+        """
+        values = properties.double()
+        known = values.isfinite()
+        values, of_each = values.where(known, 0.0), known.sum(dim=0).clamp(min=1)
+        mean = values.sum(dim=0) / of_each
+        sd = ((values - mean).where(known, 0.0).square().sum(dim=0) / of_each).sqrt()
+        self.mean.copy_(mean)
+        # A property that never varies says nothing; divided by 1 it stays at 0.
+        self.sd.copy_(sd.where(sd > 0, 1.0))
+
+    def forward(self, properties: Tensor) -> Tensor:
+        """Activations (n, units of the last layer) from float (n, f)."""
+        scaled = (properties - self.mean) / self.sd
+        return self.layers(scaled.where(scaled.isfinite(), 0.0))
+
+
+class ParticleNetwork(nn.Module):
+    """A network on a particle's image, and on its measured properties where it has a branch for them.
+
+    Args:
+        body: from images (n, 1, size, size) to activations (n, dense).
+        output: from the embedding to the logits.
+        measured: the branch on properties; None for a network on images alone.
+        joined: from both branches' activations, side by side, to the embedding; None without `measured`.
+    """
+
+    def __init__(
+        self,
+        body: nn.Sequential,
+        output: nn.Linear,
+        measured: PropertyBranch | None = None,
+        joined: nn.Sequential | None = None,
+    ):
+        super().__init__()
+        self.body = body
+        self.measured = measured
+        self.joined = joined
+        self.output = output
+
+    def embed(self, images: Tensor, properties: Tensor | None = None) -> Tensor:
+        """Activations (n, d) before the output layer, from float32 (n, 1, size, size) and, for a hybrid, (n, f)."""
+        seen = self.body(images)
+        if self.measured is None or self.joined is None:
+            return seen
+        return self.joined(torch.cat([seen, self.measured(properties)], dim=1))
+
+    def forward(self, images: Tensor, properties: Tensor | None = None) -> Tensor:
+        """Logits (n, classes); arguments as `embed`."""
+        return self.output(self.embed(images, properties))
+
+    def take_properties(self, properties: np.ndarray | None, particles: int) -> Tensor | None:
+        """The particles' properties as this network takes them: float32 (n, f), None for one on images alone.
+
+        Args:
+            properties: float (n, f), columns as in the network's card; not looked at by a network on images alone.
+            particles: how many there are.
+
+        Raises:
+            ValueError: the network needs properties, and these are none or not as many as it needs.
+        """
+        if self.measured is None:
+            return None
+        wanted = (particles, len(self.measured.mean))
+        if properties is None or properties.shape != wanted:
+            raise ValueError(
+                f"this network needs {wanted[1]} measured properties of each of {wanted[0]} particles and got "
+                f"{'none' if properties is None else properties.shape}; hand over feature_matrix(particles, features) "
+                "with the features of its architecture or card"
+            )
+        return torch.from_numpy(properties.astype(np.float32))
+
+
+class GreyAsColour(nn.Module):
+    """The grey image three times over, for a trunk that was made for colour."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        """From (n, 1, h, w) to (n, 3, h, w)."""
+        return images.expand(-1, 3, -1, -1)
+
+
+def block_trunk(
+    convolutions: Sequence[tuple[int, int]], size_px: int, dense: int, dropout: float | None
+) -> nn.Sequential:
+    """Blocks convolution - ReLU - max-pooling 2x2, named conv_1, conv_2, ..., and a dense layer.
+
+    Args:
+        convolutions: (channels, kernel side in px) of each block.
+        size_px: side of the image.
+        dense: units of the dense layer.
+        dropout: share dropped after its batch normalisation; None for neither.
+    """
+    layers: OrderedDict[str, nn.Module] = OrderedDict()
+    channels, side = 1, size_px
+    for number, (width, kernel) in enumerate(convolutions, start=1):
+        layers[f"conv_{number}"] = nn.Conv2d(channels, width, kernel)
+        layers[f"relu_{number}"] = nn.ReLU()
+        layers[f"pool_{number}"] = nn.MaxPool2d(2)
+        channels, side = width, (side - kernel + 1) // 2
+    layers["flatten"] = nn.Flatten()
+    return nn.Sequential(layers | _dense_layers(channels * side * side, dense, dropout))
+
+
+def resnet18_trunk(dense: int, dropout: float | None) -> nn.Sequential:
+    """ResNet18 (He et al. 2016, arXiv:1512.03385) on the grey image, its last layer replaced by a dense one.
+
+    Arguments as `block_trunk`.
+    """
+    from torchvision.models import resnet18
+
+    backbone = resnet18()
+    dense_layers = _dense_layers(backbone.fc.in_features, dense, dropout)
+    # The dense layer stands in the sequence, where that of the other networks stands.
+    backbone.fc = nn.Identity()  # type: ignore[assignment]
+    return nn.Sequential(OrderedDict[str, nn.Module](colour=GreyAsColour(), backbone=backbone) | dense_layers)
+
+
+def start_of(network: ParticleNetwork, backbone: str | None) -> str:
+    """Give a backbone its ImageNet weights where torchvision's file is in torch's own cache; nothing is downloaded.
+
+    Args:
+        network: fresh from `build_network`, changed in place.
+        backbone: the architecture's; a network without one is left as it is.
+
+    Returns:
+        What the weights are now, for the card: "random", or "ImageNet" and the file's name.
+
+    Raises:
+        ValueError: the file in the cache is not the one that torchvision publishes.
+    """
+    if backbone is None:
+        return "random"
+    from torchvision.models import get_model_weights
+
+    file = Path(torch.hub.get_dir()) / "checkpoints" / Path(get_model_weights(backbone).DEFAULT.url).name
+    if not file.exists():
+        return "random"
+    # torchvision names its files by the beginning of their SHA-256, so that no other file is opened.
+    if not sha256(file.read_bytes()).hexdigest().startswith(file.stem.rsplit("-", 1)[-1]):
+        raise ValueError(f"{file} is not the file that torchvision publishes; delete it, or put the right one there")
+    # Tensors alone are read: with weights_only nothing in the file can run.
+    weights = torch.load(file, map_location="cpu", weights_only=True)
+    trunk = network.body.get_submodule("backbone")
+    trunk.load_state_dict({name: value for name, value in weights.items() if not name.startswith("fc.")})
+    return f"ImageNet ({file.name})"
+
+
+def _dense_layers(taken: int, dense: int, dropout: float | None) -> "OrderedDict[str, nn.Module]":
+    layers: OrderedDict[str, nn.Module] = OrderedDict(dense=nn.Linear(taken, dense))
+    if dropout is not None:
+        layers["dense_norm"] = nn.BatchNorm1d(dense)
+    layers["dense_relu"] = nn.ReLU()
+    if dropout is not None:
+        layers["dense_dropout"] = nn.Dropout(dropout)
+    return layers
