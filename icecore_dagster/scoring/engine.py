@@ -13,8 +13,10 @@ import numpy as np
 import pandas as pd
 from upath import UPath
 
+from icecore_dagster.learning.features.sets import MEASURED
 from icecore_dagster.learning.maps import place_on_map
-from icecore_dagster.learning.models.card import ModelMismatchError, check_fits
+from icecore_dagster.learning.models.autoencoder_file import AutoencoderModel, load_autoencoder
+from icecore_dagster.learning.models.card import ModelMismatchError, check_fits, current_hash
 from icecore_dagster.learning.models.files import (
     ForestModel,
     MapModel,
@@ -36,6 +38,9 @@ log = logging.getLogger(__name__)
 IDENTITY = ("particle_id", "run", "core", "segment", "replicate")
 """Columns that every table of scores carries over from the particles, where they are there."""
 
+AUTOENCODER = "convolutional"
+"""Kind of autoencoder that scores, where one has been trained."""
+
 Crops = Sequence[np.ndarray | None]
 """One uint8 (h, w) crop a particle, None where a particle has no image."""
 
@@ -50,6 +55,7 @@ class ScoringModels:
         trees: for predictions.
         forest: for anomaly scores.
         map: for places on the map.
+        autoencoder: for reconstruction errors beside the forest's scores; scoring does without.
     """
 
     task: Task
@@ -57,11 +63,12 @@ class ScoringModels:
     trees: TreesModel | None = None
     forest: ForestModel | None = None
     map: MapModel | None = None
+    autoencoder: AutoencoderModel | None = None
 
     @property
     def versions(self) -> dict[str, str]:
         """Content hash of each model, by kind."""
-        models = (self.network, self.trees, self.forest, self.map)
+        models = (self.network, self.trees, self.forest, self.map, self.autoencoder)
         return {model.card.kind: model.card.content_hash for model in models if model is not None}
 
 
@@ -71,7 +78,8 @@ class ScoredBlock:
 
     Attributes:
         predictions: predicted_class, interest, and p_<class>, p_cnn_<class>, p_lightgbm_<class> for each class.
-        anomaly: anomaly_score, dust_share_more_anomalous.
+        anomaly: anomaly_score, dust_share_more_anomalous, reconstruction_error, dust_share_worse_drawn; the last two
+            are NaN without an autoencoder and for a particle without an image.
         embedding: map_x, map_y and e_00, e_01, ... (float32), NaN for a particle without an image.
     """
 
@@ -88,17 +96,19 @@ def load_scoring_models(
     predictions: bool = True,
     anomaly: bool = True,
     embedding: bool = True,
+    features: str = MEASURED,
 ) -> ScoringModels:
     """Load the current models and refuse those that do not belong together.
 
     Args:
-        models_root: folder that holds cnn_model/<task>/<architecture>, lightgbm_model/<task>, isolation_forest and
-            synthetic_umap; local or remote.
+        models_root: folder that holds cnn_model/<task>/<architecture>, lightgbm_model/<task>/<features>,
+            isolation_forest and synthetic_umap, and autoencoder/<kind> where one has been trained; local or remote.
         task: key of the task to predict.
         architecture: of the image network.
         predictions: whether the network and the trees are needed.
-        anomaly: whether the forest is needed.
+        anomaly: whether the forest is needed, and the autoencoder if there is one.
         embedding: whether the network and the map are needed.
+        features: key of the feature set of the trees; ice has measured properties only.
 
     Raises:
         ValueError: unknown task or architecture.
@@ -109,12 +119,21 @@ def load_scoring_models(
         raise ValueError(f"no task {task!r}; known: {', '.join(TASKS)}")
     transform = architecture_of(architecture).transform
     network = load_network(models_root / "cnn_model" / task / architecture) if predictions or embedding else None
-    trees = load_trees(models_root / "lightgbm_model" / task) if predictions else None
+    trees = load_trees(models_root / "lightgbm_model" / task / features) if predictions else None
     forest = load_forest(models_root / "isolation_forest") if anomaly else None
     placed = load_map(models_root / "synthetic_umap") if embedding else None
+    dust_drawer = models_root / "autoencoder" / AUTOENCODER
+    autoencoder = load_autoencoder(dust_drawer) if anomaly and current_hash(dust_drawer) else None
     classes = TASKS[task].classes
     if network:
-        check_fits(network.card, task=task, classes=classes, architecture=architecture, transform=transform)
+        check_fits(
+            network.card,
+            task=task,
+            classes=classes,
+            architecture=architecture,
+            transform=transform,
+            available=FEATURES,
+        )
     if trees:
         check_fits(trees.card, task=task, classes=classes, available=FEATURES)
     if forest:
@@ -124,7 +143,7 @@ def load_scoring_models(
             f"the map was fitted on another network ({placed.card.task} {placed.card.architecture}) than the current "
             f"{task} {architecture}: fit the map again (asset synthetic_umap), or score without embedding"
         )
-    models = ScoringModels(TASKS[task], network, trees, forest, placed)
+    models = ScoringModels(TASKS[task], network, trees, forest, placed, autoencoder)
     _warn_of_unlike_training(models)
     return models
 
@@ -162,10 +181,12 @@ def score_blocks(
             raise ValueError(
                 f"{len(crops)} crops for {len(particles)} particles: one each is needed, None without image"
             )
-        seen = _through_network(models.network, crops, len(particles), batch_size) if predictions or embedding else None
+        seen = _through_network(models.network, particles, crops, batch_size) if predictions or embedding else None
         yield ScoredBlock(
             predictions=_predictions(particles, seen, models) if predictions else None,
-            anomaly=_anomaly(particles, models.forest) if anomaly and models.forest else None,
+            anomaly=_anomaly(particles, crops, models.forest, models.autoencoder)
+            if anomaly and models.forest
+            else None,
             embedding=_embedding(particles, seen, models.map) if embedding and seen and models.map else None,
         )
 
@@ -176,12 +197,16 @@ def background_classes(task: Task) -> tuple[str, ...]:
     return tuple(name for name in task.classes if name not in searched)
 
 
-def _through_network(model: NetworkModel | None, crops: Crops | None, n: int, batch_size: int) -> NetworkOutput | None:
-    """Probabilities and embeddings of n particles, NaN where there is no image; one batch of inputs at a time."""
+def _through_network(
+    model: NetworkModel | None, particles: pd.DataFrame, crops: Crops | None, batch_size: int
+) -> NetworkOutput | None:
+    """Probabilities and embeddings of particles, NaN where there is no image; one batch of inputs at a time."""
     if model is None:
         return None
-    transform = model.card.transform
+    transform, n = model.card.transform, len(particles)
     assert transform is not None, "a network's card names its transform"
+    check_fits(model.card, available=list(particles.columns))
+    properties = feature_matrix(particles, model.card.features)
     out = NetworkOutput(
         np.full((n, model.network.output.out_features), np.nan, dtype=np.float32),
         np.full((n, model.network.output.in_features), np.nan, dtype=np.float32),
@@ -190,7 +215,7 @@ def _through_network(model: NetworkModel | None, crops: Crops | None, n: int, ba
     for start in range(0, len(with_image), batch_size):
         rows = with_image[start : start + batch_size]
         inputs = np.stack([to_network_input(crops[i], transform.size_px) for i in rows])  # type: ignore[index,arg-type]
-        batch = run_network(model.network, inputs, transform, batch_size=batch_size)
+        batch = run_network(model.network, inputs, transform, properties[rows], batch_size=batch_size)
         out.probabilities[rows], out.embeddings[rows] = batch.probabilities, batch.embeddings
     return out
 
@@ -220,16 +245,29 @@ def _predictions(particles: pd.DataFrame, seen: NetworkOutput | None, models: Sc
 
 def _tree_probabilities(particles: pd.DataFrame, trees: TreesModel) -> np.ndarray:
     check_fits(trees.card, available=list(particles.columns))
-    if len(particles) == 0:
-        return np.empty((0, len(trees.card.classes)))
-    return np.asarray(trees.booster.predict(feature_matrix(particles, trees.card.features)))
+    return trees.probabilities(particles)
 
 
-def _anomaly(particles: pd.DataFrame, model: ForestModel) -> pd.DataFrame:
+def _anomaly(
+    particles: pd.DataFrame, crops: Crops | None, model: ForestModel, autoencoder: AutoencoderModel | None
+) -> pd.DataFrame:
     check_fits(model.card, available=list(particles.columns))
     scores = model.forest.score(particles)
-    share = model.forest.dust_share_more_anomalous(scores)
-    return _table(particles, {"anomaly_score": scores, "dust_share_more_anomalous": share})
+    errors = np.full(len(particles), np.nan)
+    with_image = [i for i, crop in enumerate(crops or []) if crop is not None]
+    if autoencoder is not None and with_image:
+        images = np.stack([to_network_input(crops[i]) for i in with_image])  # type: ignore[index,arg-type]
+        errors[with_image] = autoencoder.autoencoder.reconstruct(images).errors
+    worse = autoencoder.autoencoder.dust_share_worse(errors) if autoencoder else errors
+    return _table(
+        particles,
+        {
+            "anomaly_score": scores,
+            "dust_share_more_anomalous": model.forest.dust_share_more_anomalous(scores),
+            "reconstruction_error": errors,
+            "dust_share_worse_drawn": worse,
+        },
+    )
 
 
 def _embedding(particles: pd.DataFrame, seen: NetworkOutput, placed: MapModel) -> pd.DataFrame:
@@ -260,7 +298,8 @@ def _check_loaded(models: ScoringModels, predictions: bool, anomaly: bool, embed
 
 def _warn_of_unlike_training(models: ScoringModels) -> None:
     """Models that saw different versions of the labelled data still fit together, but should be looked at."""
-    loaded = [model.card for model in (models.network, models.trees, models.forest) if model is not None]
+    every = (models.network, models.trees, models.forest, models.autoencoder)
+    loaded = [model.card for model in every if model is not None]
     for name in sorted({name for card in loaded for name in card.training_data}):
         versions = {card.kind: card.training_data[name] for card in loaded if name in card.training_data}
         if len(set(versions.values())) > 1:

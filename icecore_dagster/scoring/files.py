@@ -8,6 +8,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from icecore_dagster.flowcam.run import Run, read_run
+from icecore_dagster.learning.features.sets import MEASURED
 from icecore_dagster.particles.intake.crops import BLOCK
 from icecore_dagster.particles.intake.ingest import UM_PER_PX_AT_20X, ingest_run
 from icecore_dagster.particles.laboratory import Laboratory
@@ -16,7 +17,7 @@ from icecore_dagster.scoring.engine import load_scoring_models, score_blocks
 
 SIZES = ("diameter_abd_um", "diameter_esd_um", "diameter_fd_um", "length_um", "width_um")
 
-DEFAULT_TASK, DEFAULT_ARCHITECTURE = "seven_class", "A3"
+DEFAULT_TASK, DEFAULT_ARCHITECTURE, DEFAULT_FEATURES = "seven_class", "A3", MEASURED
 
 
 def score_path(
@@ -41,8 +42,8 @@ def score_path(
 
     Returns:
         One row a particle: particle_id, predicted_class, p_<class> (mean of the models), p_cnn_<class>,
-        p_lightgbm_<class>, interest, anomaly_score, dust_share_more_anomalous, sizes in um (NaN where no calibration is
-        known), calibration_um_per_px.
+        p_lightgbm_<class>, interest, anomaly_score, dust_share_more_anomalous, reconstruction_error,
+        dust_share_worse_drawn, sizes in um (NaN where no calibration is known), calibration_um_per_px.
 
     Raises:
         flowcam.run.RunError: the files cannot be read.

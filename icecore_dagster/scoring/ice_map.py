@@ -1,4 +1,4 @@
-"""The map of the ice itself: UMAP fitted on a share of every segment's particles, all cores together."""
+"""The ice of all cores on two maps: all of it on that of the labelled particles, a share of it on a map of its own."""
 
 import numpy as np
 import pandas as pd
@@ -41,10 +41,7 @@ def map_ice(lab: Laboratory, *, share: float, most: int, seed: int) -> pd.DataFr
         sample = embedded[embedded["map_x"].notna()]
         if len(sample):
             sample = sample.sample(max(1, round(share * len(sample))), random_state=rng).sort_index()
-        for table, column in ((SEGMENT_PREDICTIONS, "predicted_class"), (SEGMENT_ANOMALY_SCORES, "anomaly_score")):
-            scores = read_table(lab.store.table(table.name, *cell), ["particle_id", column])
-            sample = sample.merge(scores, on="particle_id", how="left", validate="one_to_one")
-        samples.append(sample)
+        samples.append(_with_scores(lab, cell, sample))
     points = pd.concat(samples, ignore_index=True)
     if points.empty:
         raise NothingToMapError(f"no scored particle in {lab.store.root} has an image; there is nothing to map")
@@ -60,3 +57,35 @@ def map_ice(lab: Laboratory, *, share: float, most: int, seed: int) -> pd.DataFr
             "map_y": coordinates[:, 1],
         }
     )
+
+
+def placed_ice(lab: Laboratory) -> pd.DataFrame:
+    """Every embedded particle of the ice where it lies on the map of the labelled particles.
+
+    Args:
+        lab: the laboratory.
+
+    Returns:
+        class (the predicted one), anomaly_score, map_x and map_y, one row a particle; some 25 bytes each.
+
+    Raises:
+        NothingToMapError: no segment has been embedded.
+    """
+    places = []
+    for path in lab.store.tables(SEGMENT_EMBEDDING.name):
+        places.append(
+            _with_scores(lab, (path.parent.name, path.stem), read_table(path, ["particle_id", "map_x", "map_y"]))
+            .drop(columns="particle_id")
+            .astype({"anomaly_score": np.float32})
+        )
+    if not places:
+        raise NothingToMapError(f"no embedded segment in {lab.store.root}; score one first")
+    return pd.concat(places, ignore_index=True).rename(columns={"predicted_class": "class"})
+
+
+def _with_scores(lab: Laboratory, cell: tuple[str, str], particles: pd.DataFrame) -> pd.DataFrame:
+    """Particles of a segment with their predicted class and anomaly score, missing where they have none."""
+    for table, column in ((SEGMENT_PREDICTIONS, "predicted_class"), (SEGMENT_ANOMALY_SCORES, "anomaly_score")):
+        scores = read_table(lab.store.table(table.name, *cell), ["particle_id", column])
+        particles = particles.merge(scores, on="particle_id", how="left", validate="one_to_one")
+    return particles

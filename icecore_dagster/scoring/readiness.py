@@ -4,6 +4,7 @@ from pathlib import Path
 
 from upath import UPath
 
+from icecore_dagster.learning.features.sets import MEASURED
 from icecore_dagster.learning.models.card import (
     ModelCard,
     ModelKind,
@@ -14,20 +15,21 @@ from icecore_dagster.learning.models.card import (
 from icecore_dagster.learning.quality import good_enough
 
 
-def why_not_ready(models_root: UPath | Path, task: str, architecture: str) -> str:
+def why_not_ready(models_root: UPath | Path, task: str, architecture: str, features: str = MEASURED) -> str:
     """What keeps segments from being scored: a model that is missing, changed, not good enough, or of another network.
 
     Args:
         models_root: folder of the trained models, local or remote.
         task: key of the task to predict.
         architecture: of the image network.
+        features: key of the feature set of the trees.
 
     Returns:
         The first obstacle in words; empty where there is none.
     """
     places: dict[ModelKind, UPath | Path] = {
         "network": models_root / "cnn_model" / task / architecture,
-        "trees": models_root / "lightgbm_model" / task,
+        "trees": models_root / "lightgbm_model" / task / features,
         "forest": models_root / "isolation_forest",
         "map": models_root / "synthetic_umap",
     }

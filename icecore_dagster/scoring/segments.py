@@ -2,14 +2,19 @@
 
 import contextlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
 
 import pandas as pd
+from upath import UPath
 
 from icecore_dagster.learning.energy import EnergyUse, measure_energy
+from icecore_dagster.learning.features.sets import MEASURED
 from icecore_dagster.particles.intake.crops import blocks_with_crops
 from icecore_dagster.particles.laboratory import Laboratory
 from icecore_dagster.particles.tables.schemas import (
+    SCORING_ENERGY,
     SEGMENT_ANOMALY_SCORES,
     SEGMENT_CROPS,
     SEGMENT_EMBEDDING,
@@ -17,7 +22,7 @@ from icecore_dagster.particles.tables.schemas import (
     SEGMENT_PREDICTIONS,
     Table,
 )
-from icecore_dagster.particles.tables.store import TableWriter, atomic_files, read_note
+from icecore_dagster.particles.tables.store import TableWriter, atomic_files, read_note, read_table
 from icecore_dagster.scoring.engine import ScoredBlock, load_scoring_models, score_blocks
 
 SCORES: tuple[Table, ...] = (SEGMENT_PREDICTIONS, SEGMENT_ANOMALY_SCORES, SEGMENT_EMBEDDING)
@@ -51,10 +56,11 @@ def score_segment(
     *,
     task: str,
     architecture: str,
+    features: str = MEASURED,
     wanted: Iterable[str] = ALL_SCORES,
     country: str = "DNK",
 ) -> SegmentScored:
-    """Score every particle of a segment and keep the wanted tables, all or none.
+    """Score every particle of a segment and keep the wanted tables and what they cost, all or none.
 
     Args:
         lab: the laboratory.
@@ -62,6 +68,7 @@ def score_segment(
         segment: such as 40_55.
         task: task whose models score.
         architecture: of the image network.
+        features: key of the feature set of the trees.
         wanted: names of the tables to make.
         country: ISO code of the country whose electricity is used.
 
@@ -75,7 +82,7 @@ def score_segment(
         "anomaly": SEGMENT_ANOMALY_SCORES.name in names,
         "embedding": SEGMENT_EMBEDDING.name in names,
     }
-    models = load_scoring_models(lab.store.models, task, architecture, **parts)
+    models = load_scoring_models(lab.store.models, task, architecture, features=features, **parts)
     tables = [table for table in SCORES if table.name in names]
     source = lab.store.table(SEGMENT_PARTICLES.name, core, segment)
     crops = lab.store.table(SEGMENT_CROPS.name, core, segment)
@@ -87,17 +94,30 @@ def score_segment(
         )
     note = {"models": models.versions, "fingerprint": fingerprint}
     targets = [lab.store.table(table.name, core, segment) for table in tables]
+    costs = lab.store.table(SCORING_ENERGY.name, core, segment)
     rows = 0
-    with measure_energy(country) as meter, atomic_files(targets) as paths, contextlib.ExitStack() as stack:
-        writers = {
-            table.name: stack.enter_context(TableWriter(path, table, note))
-            for table, path in zip(tables, paths, strict=True)
-        }
-        for block in score_blocks(blocks_with_crops(source, crops), models, **parts):
-            for name, frame in _frames(block).items():
-                writers[name].write(frame)
-                rows += len(frame) if name == tables[0].name else 0
+    with atomic_files([*targets, costs]) as (*paths, cost_path):
+        with measure_energy(country) as meter, contextlib.ExitStack() as stack:
+            writers = {
+                table.name: stack.enter_context(TableWriter(path, table, note))
+                for table, path in zip(tables, paths, strict=True)
+            }
+            for block in score_blocks(blocks_with_crops(source, crops), models, **parts):
+                for name, frame in _frames(block).items():
+                    writers[name].write(frame)
+                    rows += len(frame) if name == tables[0].name else 0
+        work = {"core": core, "segment": segment, "task": task, "architecture": architecture, "particles": rows}
+        _add_cost(cost_path, costs, {**work, "tables": ", ".join(writers)}, meter.use)
     return SegmentScored(rows, models.versions, meter.use)
+
+
+def _add_cost(path: Path, kept: UPath, work: dict[str, object], use: EnergyUse) -> None:
+    """Write what earlier scorings of the segment cost, and this one after them: scoring again costs again."""
+    row = pd.DataFrame([{**work, **asdict(use), "scored_at": datetime.now(UTC).replace(tzinfo=None)}])
+    with TableWriter(path, SCORING_ENERGY) as writer:
+        if kept.exists():
+            writer.write(read_table(kept))
+        writer.write(row)
 
 
 def _frames(block: ScoredBlock) -> dict[str, pd.DataFrame]:

@@ -32,7 +32,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> SavedModels:
     )
     card = model_files.save_network(root / "cnn_model" / task.key / "A3", network, provenance)
     trees = train_trees(drawn.particles, *known, task, TreesConfig(rounds=10, smallest_leaf=3, threads=1))
-    model_files.save_trees(root / "lightgbm_model" / task.key, trees, provenance)
+    model_files.save_trees(root / "lightgbm_model" / task.key / "properties", trees, provenance)
     forest = train_forest(drawn.particles, *known, ForestConfig(trees=20))
     model_files.save_forest(root / "isolation_forest", forest, provenance)
     vectors = run_on_rows(network.network(), drawn.tensors, np.arange(90), network.transform).embeddings

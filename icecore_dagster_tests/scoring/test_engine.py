@@ -8,13 +8,16 @@ import pandas as pd
 import pytest
 import torch
 
+from icecore_dagster.learning.anomaly.reconstruction import AutoencoderConfig, train_autoencoder
 from icecore_dagster.learning.models import files as model_files
+from icecore_dagster.learning.models.autoencoder_file import save_autoencoder
 from icecore_dagster.learning.models.card import ModelMismatchError, ModelNotFoundError, Provenance
 from icecore_dagster.learning.networks.tensors import to_network_input
 from icecore_dagster.learning.trees.boosting import TreesConfig, feature_matrix, train_trees
 from icecore_dagster.particles.labels import TASKS
 from icecore_dagster.particles.properties import FEATURES
 from icecore_dagster.scoring.engine import (
+    AUTOENCODER,
     ScoredBlock,
     ScoringModels,
     background_classes,
@@ -73,7 +76,7 @@ def test_network_columns_equal_plain_eager_torch(saved: SavedModels, whole: Scor
 
 def test_tree_and_forest_columns_are_those_of_the_models(saved: SavedModels, whole: ScoredBlock) -> None:
     particles = saved.drawn.particles
-    booster = model_files.load_trees(saved.root / "lightgbm_model" / "three_class").booster
+    booster = model_files.load_trees(saved.root / "lightgbm_model" / "three_class" / "properties").booster
     expected = booster.predict(feature_matrix(particles, FEATURES))
     np.testing.assert_allclose(whole.predictions[[f"p_lightgbm_{c}" for c in CLASSES]], expected)
     forest = model_files.load_forest(saved.root / "isolation_forest").forest
@@ -195,6 +198,29 @@ def test_models_in_the_wrong_place_are_refused(saved: SavedModels, tmp_path: Pat
         load_scoring_models(root, "six_class", "A3")
 
 
+def test_an_autoencoder_scores_where_one_was_trained_and_nothing_fails_without(
+    saved: SavedModels, whole: ScoredBlock, tmp_path: Path
+) -> None:
+    assert whole.anomaly[["reconstruction_error", "dust_share_worse_drawn"]].isna().all(axis=None)
+    root, drawn = tmp_path / "models", saved.drawn
+    shutil.copytree(saved.root, root)
+    config = AutoencoderConfig(epochs=2, batch_size=8, threads=1)
+    trained = train_autoencoder(drawn.tensors.images, drawn.labels, drawn.splits, AUTOENCODER, config)
+    card = save_autoencoder(
+        root / "autoencoder" / AUTOENCODER, trained, Provenance({"synthetic_tensors": "v1"}, "by run")
+    )
+    models = load_scoring_models(root, "three_class", "A3")
+    assert models.versions["autoencoder"] == card.content_hash
+    crops = [None if i == 4 else crop for i, crop in enumerate(drawn.crops)]
+    found = _joined(score_blocks([(drawn.particles, crops)], models)).anomaly
+    expected = trained.model.reconstruct(drawn.tensors.images).errors
+    np.testing.assert_allclose(found["reconstruction_error"].drop(4), np.delete(expected, 4))
+    assert found.loc[4, ["reconstruction_error", "dust_share_worse_drawn"]].isna().all()
+    assert found["dust_share_worse_drawn"].drop(4).between(0, 1).all()
+    (alone,) = score_blocks([(drawn.particles, None)], models)
+    assert alone.anomaly["reconstruction_error"].isna().all()
+
+
 def test_absent_models_unknown_tasks_and_architectures_say_so(saved: SavedModels) -> None:
     with pytest.raises(ModelNotFoundError, match="train it first"):
         load_scoring_models(saved.root, "pollen", "A3")
@@ -212,7 +238,7 @@ def test_models_of_different_training_data_are_pointed_out(
     config = TreesConfig(rounds=2, smallest_leaf=3)
     trees = train_trees(drawn.particles, drawn.labels, drawn.splits, TASKS["three_class"], config)
     model_files.save_trees(
-        root / "lightgbm_model" / "three_class", trees, Provenance({"synthetic_tensors": "v2"}, "by run")
+        root / "lightgbm_model" / "three_class" / "properties", trees, Provenance({"synthetic_tensors": "v2"}, "by run")
     )
     with caplog.at_level(logging.WARNING):
         load_scoring_models(root, "three_class", "A3")

@@ -8,7 +8,11 @@ from icecore_dagster.learning.models.card import load_model, save_model
 from icecore_dagster.scoring.readiness import why_not_ready
 from icecore_dagster_tests.scoring.conftest import SavedModels
 
-PLACES = {"network": "cnn_model/three_class/A3", "trees": "lightgbm_model/three_class", "forest": "isolation_forest"}
+PLACES = {
+    "network": "cnn_model/three_class/A3",
+    "trees": "lightgbm_model/three_class/properties",
+    "forest": "isolation_forest",
+}
 
 
 @pytest.fixture

@@ -13,9 +13,12 @@ from icecore_dagster.particles.tables.schemas import (
     SEGMENT_PREDICTIONS,
     SEGMENT_RUNS,
 )
-from icecore_dagster.particles.tables.store import read_note, read_table, write_table
-from icecore_dagster.scoring.abundance import class_distribution
-from icecore_dagster.scoring.ranking import rank_core
+from icecore_dagster.particles.tables.store import read_note, read_table, stream_table, write_table
+from icecore_dagster.scoring.core.abundance import class_distribution
+from icecore_dagster.scoring.core.own_dust import core_anomaly
+from icecore_dagster.scoring.core.ranking import rank_core
+
+FIRST_ANOMALIES = "first_anomalies"
 
 
 class CoreNotScoredError(ValueError):
@@ -70,10 +73,39 @@ def keep_ranking(lab: Laboratory, core: str) -> pd.DataFrame:
     """Rank the particles of a core by the rule of `rank_core`, and keep the table."""
     own = {column.name for column in ANOMALY_RANKING.columns}
     measured = [c.name for c in SEGMENT_PARTICLES.columns if c.name in own]
+    # Segments scored by an earlier version lack the columns of the autoencoder.
+    anomaly = core_table(lab, SEGMENT_ANOMALY_SCORES.name, core).reindex(
+        columns=[column.name for column in SEGMENT_ANOMALY_SCORES.columns]
+    )
+    oddness = core_anomaly(lab, core, scored_segments(lab, core))
     ranking = rank_core(
         core_table(lab, SEGMENT_PREDICTIONS.name, core),
-        core_table(lab, SEGMENT_ANOMALY_SCORES.name, core),
+        anomaly.merge(oddness, on="particle_id", how="left", validate="one_to_one"),
         core_table(lab, SEGMENT_PARTICLES.name, core, measured),
     )
     write_table(lab.store.table(ANOMALY_RANKING.name, core), ranking, ANOMALY_RANKING)
     return ranking
+
+
+def keep_first_of_all_cores(lab: Laboratory, count: int) -> pd.DataFrame:
+    """The first particles of all ranked cores together, by rank score, and keep the table `first_anomalies`.
+
+    Args:
+        lab: the laboratory.
+        count: how many.
+
+    Returns:
+        `schemas.ANOMALY_RANKING` with ranks over all cores.
+
+    Raises:
+        CoreNotScoredError: no core has been ranked.
+    """
+    stored = lab.store.tables(ANOMALY_RANKING.name)
+    if not stored:
+        raise CoreNotScoredError(f"no ranked core in {lab.store.root}; materialise anomaly_ranking of one first")
+    first = [next(stream_table(path, rows=count), ANOMALY_RANKING.empty()) for path in stored]
+    every = pd.concat(first, ignore_index=True)
+    ranked = every.sort_values(["rank_score", "particle_id"], ascending=[False, True]).head(count)
+    ranked = ranked.assign(rank=range(1, len(ranked) + 1)).reset_index(drop=True)
+    write_table(lab.store.table(FIRST_ANOMALIES), ranked, ANOMALY_RANKING)
+    return ranked

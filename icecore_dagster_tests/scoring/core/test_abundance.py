@@ -4,7 +4,7 @@ import pytest
 from scipy.stats import chi2_contingency, poisson
 
 from icecore_dagster.particles.tables.schemas import CLASS_DISTRIBUTION
-from icecore_dagster.scoring.abundance import class_distribution, overdispersion_p, poisson_interval
+from icecore_dagster.scoring.core.abundance import class_distribution, overdispersion_p, poisson_interval
 
 CLASSES = ("dust", "ash", "pollen")
 
