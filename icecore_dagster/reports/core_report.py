@@ -23,16 +23,22 @@ from icecore_dagster.particles.tables.schemas import (
     SEGMENT_RUNS,
 )
 from icecore_dagster.particles.tables.store import atomic_file, count_rows, read_note, read_table, stream_table
-from icecore_dagster.reports.figures import SIZE_COLUMNS, class_distribution_figure, size_distributions
-from icecore_dagster.reports.gallery import contact_sheet
-from icecore_dagster.reports.maps import map_by_anomaly, map_by_class
+from icecore_dagster.reports.figures.gallery import contact_sheet
+from icecore_dagster.reports.figures.maps import map_by_anomaly, map_by_class
+from icecore_dagster.reports.figures.particles import SIZE_COLUMNS, class_distribution_figure, size_distributions
 from icecore_dagster.reports.page import CANDIDATES_SHOWN, CoreContent, render_core_page
 from icecore_dagster.reports.wording import UNKNOWN, depth_range, number
-from icecore_dagster.scoring.rollup import core_table, scored_segments
+from icecore_dagster.scoring.core.rollup import core_table, scored_segments
 
 LABELLED_MAP = "synthetic_umap"
 _SHEET_PARTICLES = 24
-_MODEL_NAMES = {"network": "image network", "trees": "LightGBM", "forest": "isolation forest", "map": "map"}
+_MODEL_NAMES = {
+    "network": "image network",
+    "trees": "LightGBM",
+    "forest": "isolation forest",
+    "map": "map",
+    "autoencoder": "autoencoder",
+}
 
 
 class CoreNotRankedError(ValueError):
@@ -169,7 +175,8 @@ def _provenance(lab: Laboratory, core: str, runs: pd.DataFrame) -> dict[str, dic
             "Interest": "1 − probability of dust − probability of contamination",
             "Anomaly score": "isolation forest grown on laboratory dust; more negative is more anomalous",
             "Dust as anomalous": "share of held-out laboratory dust at least as anomalous as the particle",
-            "Rank score": "mean of the percentile ranks of interest and of anomaly within the core",
+            "Reconstruction error": "autoencoder trained on laboratory dust; larger is more anomalous",
+            "Rank score": "log-odds of interest + log(1 / share of the core's particles at least as odd among them)",
             "Intervals": "95 % Poisson (Garwood); replicates compared by chi-square",
         },
     }

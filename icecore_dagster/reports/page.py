@@ -9,14 +9,14 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from icecore_dagster.reports.drawing import (
+from icecore_dagster.reports.figures.drawing import (
     class_colour,
     class_title,
     ordered_classes,
     property_title,
     short_class_title,
 )
-from icecore_dagster.reports.gallery import scale_bar
+from icecore_dagster.reports.figures.gallery import scale_bar
 from icecore_dagster.reports.wording import (
     chance,
     count,
@@ -30,7 +30,7 @@ from icecore_dagster.reports.wording import (
     text,
     volume,
 )
-from icecore_dagster.scoring.rollup import depth_of
+from icecore_dagster.scoring.core.rollup import depth_of
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -180,11 +180,18 @@ def _card(row: pd.Series, crop: np.ndarray | None) -> dict:
             ("interest", f"{row['interest']:.3f}"),
             ("anomaly score", f"{row['anomaly_score']:.3f}".replace("-", "−")),
             ("dust as anomalous", share(row["dust_share_more_anomalous"])),
-            ("rank score", f"{row['rank_score']:.3f}"),
+            *_reconstruction(row),
+            ("rank score", f"{row['rank_score']:.2f}".replace("-", "−")),
         ],
         "sizes": [(property_title(c).split(" (µm)")[0], size(row[c])) for c in _SIZES if c in row and is_known(row[c])],
         "place": _place(row),
     }
+
+
+def _reconstruction(row: pd.Series) -> list[tuple[str, str]]:
+    """How badly the autoencoder draws the particle, where one has scored it."""
+    error = row.get("reconstruction_error")
+    return [("reconstruction error", number(error))] if is_known(error) else []
 
 
 def _probabilities(row: pd.Series, shown: int = 3) -> list[dict[str, str]]:

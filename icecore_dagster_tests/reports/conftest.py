@@ -25,7 +25,7 @@ from icecore_dagster.particles.tables.schemas import (
     Table,
 )
 from icecore_dagster.particles.tables.store import write_table
-from icecore_dagster.scoring.rollup import keep_class_distribution, keep_ranking
+from icecore_dagster.scoring.core.rollup import keep_class_distribution, keep_ranking
 
 CORE, SEGMENTS, REPLICATES, PER_RUN = "GRIP_3046", ("0_20", "40_55"), (1, 2), 120
 HOSTILE = "crop outside its collage <script>alert('x')</script>"
@@ -108,6 +108,8 @@ def _draw_run(segment: str, replicate: int, rng: np.random.Generator) -> pd.Data
             "predicted_class": predicted,
             "anomaly_score": np.where(is_dust, -0.42, -0.6) + rng.normal(0, 0.02, PER_RUN),
             "dust_share_more_anomalous": np.where(is_dust, 0.5, 0.002),
+            "reconstruction_error": np.where(is_dust, 0.002, 0.02) * rng.uniform(0.5, 2, PER_RUN),
+            "dust_share_worse_drawn": np.where(is_dust, 0.5, 0.004),
             "map_x": rng.normal(0, 1, PER_RUN) + 5 * is_dust,
             "map_y": rng.normal(0, 1, PER_RUN),
             "e_00": 0.0,

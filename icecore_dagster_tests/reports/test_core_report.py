@@ -18,7 +18,7 @@ from icecore_dagster.reports.core_report import (
     write_core_report,
 )
 from icecore_dagster.reports.page import CoreContent, render_core_page
-from icecore_dagster.scoring.rollup import CoreNotScoredError
+from icecore_dagster.scoring.core.rollup import CoreNotScoredError
 from icecore_dagster_tests.reports.conftest import CORE, MODELS, PER_RUN, REPLICATES, SEGMENTS
 
 

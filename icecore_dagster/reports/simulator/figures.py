@@ -10,7 +10,7 @@ import pandas as pd
 from icecore_dagster.learning.realism.validation import COMPARED, RealParticle, Sample
 from icecore_dagster.particles.labels import LABEL_KEYS
 from icecore_dagster.particles.segment import border_grey
-from icecore_dagster.reports.drawing import (
+from icecore_dagster.reports.figures.drawing import (
     FAINT,
     INK,
     LABEL_POINTS,
@@ -23,7 +23,7 @@ from icecore_dagster.reports.drawing import (
     png_of,
     property_title,
 )
-from icecore_dagster.reports.gallery import scale_bar
+from icecore_dagster.reports.figures.gallery import scale_bar
 from icecore_dagster.simulation.likeness import PROFILE_PX, border_noise, edge_profile
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from icecore_dagster.learning.realism.difficulty import PUBLISHED, PUBLISHED_REC
 from icecore_dagster.learning.realism.validation import ARCHITECTURE, COMPARED, RealismFindings, RealParticle
 from icecore_dagster.particles.labels import LABEL_KEYS
 from icecore_dagster.particles.tables.store import atomic_files
-from icecore_dagster.reports.drawing import class_colour, class_title, property_title, short_class_title
-from icecore_dagster.reports.learning_figures import confusion_figure
+from icecore_dagster.reports.figures.drawing import class_colour, class_title, property_title, short_class_title
+from icecore_dagster.reports.figures.models.learning import confusion_figure
 from icecore_dagster.reports.page import data_uri, environment
 from icecore_dagster.reports.simulator.figures import (
     IN_FOCUS_UM,

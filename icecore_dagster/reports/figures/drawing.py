@@ -15,8 +15,12 @@ DOTS_PER_INCH = 140
 INK, FAINT, GRID = "#212529", "#6c757d", "#e9ecef"
 TITLE_POINTS, LABEL_POINTS, TICK_POINTS, NOTE_POINTS = 11, 10, 9, 8.5
 
-_GROUPS = {"ash": ("Tephra", "#d9480f"), "pollen": ("Pollen", "#2f9e44")}
-"""Classes that are no single label: what a task calls several labels together."""
+_GROUPS = {
+    "ash": ("Tephra", "#d9480f"),
+    "pollen": ("Pollen", "#2f9e44"),
+    "unknown": ("No known class (drawn)", "#c2255c"),
+}
+"""Classes that are no single label: what a task calls several labels together, and what no label covers."""
 
 _OTHER_COLOURS = ("#1864ab", "#e8590c", "#2b8a3e", "#862e9c", "#c92a2a", "#0b7285", "#5c940d", "#a61e4d", "#495057")
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from icecore_dagster.reports.gallery import contact_sheet, crop_sheet, scale_bar
+from icecore_dagster.reports.figures.gallery import contact_sheet, crop_sheet, scale_bar
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from icecore_dagster.particles.labels import BY_KEY
-from icecore_dagster.reports.figures import class_distribution_figure, score_figure, size_distributions
+from icecore_dagster.reports.figures.particles import class_distribution_figure, score_figure, size_distributions
 from icecore_dagster_tests.reports.conftest import shows_colour
 
 

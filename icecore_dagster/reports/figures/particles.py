@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from icecore_dagster.particles.tables.schemas import SEGMENT_ANOMALY_SCORES, SEGMENT_EMBEDDING, SEGMENT_PREDICTIONS
-from icecore_dagster.reports.drawing import (
+from icecore_dagster.reports.figures.drawing import (
     ANOMALY_AXIS,
     FAINT,
     INK,
@@ -24,10 +24,10 @@ from icecore_dagster.reports.drawing import (
     png_of,
     property_title,
 )
-from icecore_dagster.reports.maps import map_density
+from icecore_dagster.reports.figures.maps import map_density
 from icecore_dagster.reports.wording import count, depth_range, number
-from icecore_dagster.scoring.abundance import poisson_interval
-from icecore_dagster.scoring.rollup import depth_of
+from icecore_dagster.scoring.core.abundance import poisson_interval
+from icecore_dagster.scoring.core.rollup import depth_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -1,11 +1,11 @@
-"""Figures of how well models learnt: confusion, learning curves, importance, separation of dust from the rest."""
+"""Figures of how well models learnt: confusion, learning curves, separation of dust from the rest."""
 
 from typing import Protocol
 
 import numpy as np
 import pandas as pd
 
-from icecore_dagster.reports.drawing import (
+from icecore_dagster.reports.figures.drawing import (
     ANOMALY_AXIS,
     FAINT,
     INK,
@@ -19,11 +19,9 @@ from icecore_dagster.reports.drawing import (
     ordered_classes,
     plain_axes,
     png_of,
-    property_title,
 )
 from icecore_dagster.reports.wording import count
 
-_SHOWN_FEATURES = 20
 _ANOMALY_BINS = 50
 
 
@@ -108,33 +106,6 @@ def learning_curve_figure(history: pd.DataFrame, best_epoch: int) -> bytes:
         panel.axvline(best_epoch, color="#d9480f", linestyle="--", linewidth=1.2, label=f"kept: epoch {best_epoch}")
         panel.xaxis.set_major_locator(MaxNLocator(integer=True))
         panel.legend(frameon=False, fontsize=TICK_POINTS)
-    return png_of(figure)
-
-
-def importance_figure(importance: pd.DataFrame, shown: int = _SHOWN_FEATURES) -> bytes:
-    """Which properties LightGBM leans on: share of the total gain, and how often each was split on.
-
-    Args:
-        importance: feature, gain, split.
-        shown: so many features at most, highest gain first.
-
-    Returns:
-        PNG.
-    """
-    if importance.empty or importance["gain"].sum() <= 0:
-        return message_figure("The trees never split on any property.")
-    first = importance.sort_values("gain", ascending=False).head(shown)
-    titles = [property_title(str(feature)) for feature in first["feature"]]
-    figure = new_figure(9.6, 1.2 + 0.27 * len(first))
-    left, right = figure.subplots(1, 2, sharey=True)
-    left.barh(titles, 100 * first["gain"] / importance["gain"].sum(), color="#1971c2")
-    right.barh(titles, first["split"], color=FAINT)
-    plain_axes(left, "Share of the total gain (%)", "")
-    plain_axes(right, "Splits on the property (count)", "")
-    left.invert_yaxis()
-    left.set_ylim(len(first) - 0.4, -0.6)
-    for panel in (left, right):
-        panel.grid(False, axis="y")
     return png_of(figure)
 
 

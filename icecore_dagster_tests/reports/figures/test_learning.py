@@ -6,11 +6,9 @@ import numpy as np
 import pandas as pd
 
 from icecore_dagster.particles.labels import BY_KEY, LABEL_KEYS
-from icecore_dagster.particles.properties import FEATURES
-from icecore_dagster.reports.learning_figures import (
+from icecore_dagster.reports.figures.models.learning import (
     anomaly_histogram,
     confusion_figure,
-    importance_figure,
     learning_curve_figure,
 )
 from icecore_dagster_tests.reports.conftest import shows_colour
@@ -48,12 +46,6 @@ def test_learning_curve_marks_the_epoch_that_was_kept(picture):
     )
     assert shows_colour(picture(learning_curve_figure(history, 2)), "#d9480f")
     picture(learning_curve_figure(history.head(1), 1))
-
-
-def test_importance_is_whole_with_the_longest_names(picture):
-    frame = pd.DataFrame({"feature": FEATURES, "gain": np.arange(len(FEATURES), 0, -1.0), "split": 3})
-    picture(importance_figure(frame))
-    picture(importance_figure(frame.assign(gain=0.0)))
 
 
 def test_rare_classes_show_beside_much_dust(picture):

@@ -7,7 +7,13 @@ import pandas as pd
 import pytest
 
 from icecore_dagster.particles.labels import BY_KEY
-from icecore_dagster.reports.maps import map_by_anomaly, map_by_class, map_density
+from icecore_dagster.reports.figures.maps import (
+    map_by_anomaly,
+    map_by_class,
+    map_density,
+    map_of_anomaly,
+    map_of_each_class,
+)
 from icecore_dagster_tests.reports.conftest import shows_colour
 
 
@@ -32,7 +38,7 @@ def test_five_shards_show_among_a_hundred_thousand_dust_grains(picture):
     assert tephra[:, :legend_from].sum() > 5 * 10
 
 
-@pytest.mark.parametrize("draw", [map_by_class, map_by_anomaly, map_density])
+@pytest.mark.parametrize("draw", [map_by_class, map_by_anomaly, map_density, map_of_each_class, map_of_anomaly])
 def test_a_single_particle_and_none_at_all_can_be_mapped(picture, draw):
     picture(draw(_points(1, rare=0)))
     picture(draw(_points(0, rare=0)))
@@ -64,3 +70,23 @@ def test_anomaly_map_shows_anomalous_particles_darkest(picture):
     points.loc[0, "anomaly_score"] = -0.9
     image = picture(map_by_anomaly(points))
     assert image.min() < 20
+
+
+def test_hundreds_of_thousands_are_drawn_as_density_in_a_panel_each(picture):
+    points, labelled = _points(300_000), _points(50)
+    began = time.monotonic()
+    one_panel = picture(map_of_each_class(points[points["class"] == "dust"], labelled))
+    two_panels = picture(map_of_each_class(points, labelled))
+    picture(map_of_anomaly(points, labelled))
+    assert time.monotonic() - began < 15
+    assert two_panels.shape[1] > one_panel.shape[1]
+
+
+def test_the_hexagon_of_anomalous_particles_is_the_darkest(picture):
+    points = _points(3_000, rare=0)
+    odd = pd.DataFrame({"class": "dust", "anomaly_score": -0.9, "map_x": 8 + np.zeros(60), "map_y": 0.0})
+    image = picture(map_of_anomaly(pd.concat([points, odd]))).astype(int)
+    right_end = image[200:-200, int(0.6 * image.shape[1]) : int(0.8 * image.shape[1])]
+    assert right_end.sum(axis=2).min() < 120
+    ordinary = picture(map_of_anomaly(pd.concat([points, odd.assign(anomaly_score=-0.4)]))).astype(int)
+    assert ordinary[200:-200, int(0.6 * image.shape[1]) : int(0.8 * image.shape[1])].sum(axis=2).min() > 200

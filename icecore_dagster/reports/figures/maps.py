@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from icecore_dagster.reports.drawing import (
+from icecore_dagster.reports.figures.drawing import (
     LABEL_POINTS,
     TICK_POINTS,
     class_colour,
@@ -32,16 +32,21 @@ _REFERENCE_COLOURS, _OWN_COLOURS = "Blues", "Greys"
 _RARE_SHARE = 0.02
 """Classes below this share of all points are drawn larger and on top."""
 _BLOT_POINTS = 5_000
+_PANELS_A_ROW, _PANEL_IN, _MARGIN = 4, 2.9, 0.5
+_MOST_ANOMALOUS = 200
 _MOST_ANOMALOUS_SHARE = 0.01
 """This share of the points, the most anomalous, is drawn larger."""
 
 
-def map_by_class(points: pd.DataFrame, reference: pd.DataFrame | None = None) -> bytes:
+def map_by_class(
+    points: pd.DataFrame, reference: pd.DataFrame | None = None, titles: tuple[str, str] = (_X_TITLE, _Y_TITLE)
+) -> bytes:
     """Particles on the map, coloured by class; rare classes lie on top.
 
     Args:
         points: `class`, `map_x` and `map_y`, one row a particle; rows without a place are left out.
         reference: map_x and map_y of other particles (the labelled ones, say), drawn as blue density behind.
+        titles: of the axes.
 
     Returns:
         PNG.
@@ -50,7 +55,7 @@ def map_by_class(points: pd.DataFrame, reference: pd.DataFrame | None = None) ->
     if placed.empty:
         return message_figure(_NOTHING)
     extent = placed if reference is None else pd.concat([placed, _placed(reference)])
-    figure, axes = _map_axes(extent, _LEGEND_IN)
+    figure, axes = _map_axes(extent, _LEGEND_IN, titles)
     if reference is not None:
         _draw_density(axes, _placed(reference), _REFERENCE_COLOURS)
     frequent, rare, blot = _by_frequency(placed)
@@ -107,6 +112,115 @@ def map_by_anomaly(points: pd.DataFrame, reference: pd.DataFrame | None = None) 
     return png_of(figure)
 
 
+def map_of_each_class(points: pd.DataFrame, reference: pd.DataFrame | None = None) -> bytes:
+    """Where the particles of each class lie, a panel each, as density: for millions of particles.
+
+    Args:
+        points: `class`, `map_x` and `map_y`, one row a particle; rows without a place are left out.
+        reference: `class`, `map_x` and `map_y` of labelled particles; those of the panel's class are drawn as outlined
+            dots, all of them as a pale field.
+
+    Returns:
+        PNG.
+    """
+    placed = _placed(points)
+    if placed.empty:
+        return message_figure(_NOTHING)
+    known = None if reference is None else _placed(reference)
+    classes = ordered_classes(placed["class"].dropna())
+    columns = min(_PANELS_A_ROW, len(classes))
+    lines = -(-len(classes) // columns)
+    extent = placed if known is None else pd.concat([placed, known])
+    across, upwards = (np.ptp(extent[column]) + 2 * _MARGIN for column in ("map_x", "map_y"))
+    height_in = float(np.clip((_PANEL_IN - 0.4) * upwards / across, 1.4, 4)) + 0.3
+    figure = new_figure(max(_PANEL_IN * columns + 1.4, 6.5), height_in * lines + 1.0)
+    panels = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False)
+    drawn = [
+        _draw_class_density(panel, placed[placed["class"] == key], known, key, extent)
+        for panel, key in zip(panels.flat, classes, strict=False)
+    ]
+    for panel in panels.flat[len(classes) :]:
+        panel.set_axis_off()
+    for panel in panels.flat[len(classes) - columns : len(classes)]:
+        panel.tick_params(labelbottom=True)
+    bar = figure.colorbar(drawn[0], ax=list(panels.flat), shrink=0.7, aspect=25)
+    bar.set_label("Particles per hexagon", fontsize=TICK_POINTS)
+    bar.ax.tick_params(labelsize=TICK_POINTS)
+    behind = "" if known is None else "; behind: labelled particles, rings where they are of the panel's class"
+    figure.suptitle(f"Particles by class{behind}", fontsize=LABEL_POINTS)
+    figure.supxlabel(_X_TITLE, fontsize=LABEL_POINTS)
+    figure.supylabel(_Y_TITLE, fontsize=LABEL_POINTS)
+    return png_of(figure)
+
+
+def _draw_class_density(
+    panel: "Axes", of_class: pd.DataFrame, known: pd.DataFrame | None, key: str, extent: pd.DataFrame
+) -> "ScalarMappable":
+    """One class's density, on one scale for all classes, over the labelled particles."""
+    from matplotlib.colors import LogNorm
+
+    low, high = extent[["map_x", "map_y"]].min() - _MARGIN, extent[["map_x", "map_y"]].max() + _MARGIN
+    plain_axes(panel, "", "")
+    panel.set_title(f"{class_title(key)} ({count(len(of_class))})", fontsize=TICK_POINTS, loc="left")
+    panel.grid(False)
+    panel.set_aspect("equal")
+    panel.set_xlim(low["map_x"], high["map_x"])
+    panel.set_ylim(low["map_y"], high["map_y"])
+    if known is not None:
+        same = known[known["class"] == key]
+        panel.scatter(known["map_x"], known["map_y"], s=2, c="#ced4da", linewidths=0)
+        panel.scatter(same["map_x"], same["map_y"], s=6, c="none", edgecolors=class_colour(key), linewidths=0.4)
+    return panel.hexbin(
+        of_class["map_x"],
+        of_class["map_y"],
+        gridsize=45,
+        extent=(low["map_x"], high["map_x"], low["map_y"], high["map_y"]),
+        norm=LogNorm(1, max(len(extent) / 20, 10)),
+        mincnt=1,
+        cmap=_count_colours(),
+        linewidths=0,
+        zorder=3,
+    )
+
+
+def map_of_anomaly(points: pd.DataFrame, reference: pd.DataFrame | None = None) -> bytes:
+    """How anomalous particles are where on the map: a colour a hexagon, for millions of particles.
+
+    Args:
+        points: `anomaly_score`, `map_x` and `map_y`, one row a particle; rows without a place or a score are left out.
+        reference: map_x and map_y of labelled particles, drawn as blue density behind.
+
+    Returns:
+        PNG.
+    """
+    placed = _placed(points).dropna(subset="anomaly_score")
+    if placed.empty:
+        return message_figure(_NOTHING)
+    extent = placed if reference is None else pd.concat([placed, _placed(reference)])
+    figure, axes = _map_axes(extent, _COLOUR_BAR_IN)
+    if reference is not None:
+        _draw_density(axes, _placed(reference), _REFERENCE_COLOURS)
+    low, high = np.percentile(placed["anomaly_score"], [1, 99])
+    shown = {"cmap": _anomaly_colours(), "vmin": low, "vmax": max(high, low + 1e-6)}
+    hexagons = axes.hexbin(
+        placed["map_x"],
+        placed["map_y"],
+        C=placed["anomaly_score"],
+        reduce_C_function=np.median,
+        gridsize=70,
+        extent=(*axes.get_xlim(), *axes.get_ylim()),
+        linewidths=0,
+        **shown,
+    )
+    most = placed.nsmallest(min(_MOST_ANOMALOUS, len(placed) // 100), "anomaly_score")
+    axes.scatter(
+        most["map_x"], most["map_y"], s=14, c=most["anomaly_score"], edgecolors="white", linewidths=0.5, **shown
+    )
+    title = f"Anomaly score (no unit), median of a hexagon;\ndots: the {count(len(most))} most anomalous particles"
+    _colour_bar(figure, axes, hexagons, title, "both")
+    return png_of(figure)
+
+
 def map_density(points: pd.DataFrame) -> bytes:
     """How many particles lie where on the map.
 
@@ -159,6 +273,14 @@ def _anomaly_colours() -> "Colormap":
     return LinearSegmentedColormap.from_list("anomaly", colormaps["inferno"](np.linspace(0.05, 0.86, 64)))
 
 
+def _count_colours() -> "Colormap":
+    """From green (one particle) to dark blue; never so pale that a single particle is overlooked."""
+    from matplotlib import colormaps
+    from matplotlib.colors import LinearSegmentedColormap
+
+    return LinearSegmentedColormap.from_list("count", colormaps["viridis_r"](np.linspace(0.25, 1, 64)))
+
+
 def _draw_density(axes: "Axes", points: pd.DataFrame, colours: str) -> None:
     """Density of points, on a logarithmic scale of pale colours, behind what is drawn later."""
     if len(points):
@@ -176,7 +298,9 @@ def _draw_density(axes: "Axes", points: pd.DataFrame, colours: str) -> None:
         )
 
 
-def _map_axes(points: pd.DataFrame, right_in: float) -> "tuple[Figure, Axes]":
+def _map_axes(
+    points: pd.DataFrame, right_in: float, titles: tuple[str, str] = (_X_TITLE, _Y_TITLE)
+) -> "tuple[Figure, Axes]":
     """A figure as high as the map needs at one scale for both axes, with room on the right."""
     low = points[["map_x", "map_y"]].min().to_numpy(dtype=float)
     high = points[["map_x", "map_y"]].max().to_numpy(dtype=float)
@@ -188,7 +312,7 @@ def _map_axes(points: pd.DataFrame, right_in: float) -> "tuple[Figure, Axes]":
     axes = figure.add_axes(
         (_LEFT_IN / width_all_in, _BOTTOM_IN / height_all_in, _MAP_IN / width_all_in, height_in / height_all_in)
     )
-    plain_axes(axes, _X_TITLE, _Y_TITLE)
+    plain_axes(axes, *titles)
     axes.grid(False)
     half = max(span[0] / _MAP_IN, span[1] / height_in) * np.array([_MAP_IN, height_in]) / 2
     middle = (low + high) / 2

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from icecore_dagster.reports.drawing import (
+from icecore_dagster.reports.figures.drawing import (
     FAINT,
     INK,
     NOTE_POINTS,
@@ -74,7 +74,7 @@ def contact_sheet(particles: pd.DataFrame, crops: Mapping[str, np.ndarray], colu
 
     Args:
         particles: rows of a ranking: particle_id, and rank, predicted_class, p_<class>, interest, anomaly_score,
-            diameter_esd_um, calibration_um_per_px where known.
+            distance, diameter_esd_um, calibration_um_per_px where known.
         crops: crop of each particle by id, uint8 (h, w); where one is missing its place says so.
         columns: crops a row.
 
@@ -123,6 +123,8 @@ def _card_lines(row: pd.Series, key: str) -> list[str]:
         lines.append(f"probability {number(row[f'p_{key}'], 2)}, interest {number(row.get('interest'), 2)}")
     if is_known(row.get("anomaly_score")):
         lines.append(f"anomaly {number(row['anomaly_score'])}")
+    if is_known(row.get("distance")):
+        lines.append(f"distance {number(row['distance'])}")
     if is_known(row.get("diameter_esd_um")):
         lines.append(f"ESD {size(row['diameter_esd_um'])}")
     return lines

@@ -1,0 +1,1 @@
+"""Pictures, as PNG: each function takes tables or arrays that are computed already."""
