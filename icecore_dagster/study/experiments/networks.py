@@ -1,0 +1,113 @@
+"""The image networks: their weights counted, and each trained for each task, by run and as the study divided them."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from icecore_dagster.learning.energy import EnergyUse
+from icecore_dagster.learning.labelled_set import SplitKind
+from icecore_dagster.learning.metrics import ClassificationMetrics
+from icecore_dagster.learning.networks.architectures import ARCHITECTURES, build_network
+from icecore_dagster.learning.networks.fit import FittedNetwork, fit_network
+from icecore_dagster.learning.networks.training import TrainingConfig
+from icecore_dagster.particles.labels import TASKS
+from icecore_dagster.study.bench import Bench
+from icecore_dagster.study.measurement import Measurement, of_classifier, recall_of
+from icecore_dagster.study.published import PUBLISHED
+
+FOUR_GROUPS = {"dust": "dust", "camp": "tephra", "grim": "tephra", "cont": "contamination"} | dict.fromkeys(
+    ("corylus", "qrob", "qsub"), "pollen"
+)
+
+
+def count_parameters(bench: Bench) -> Iterator[Measurement]:
+    """Weights of every registered network, at the published number of classes where there is one."""
+    for key, plan in ARCHITECTURES.items():
+        classes = plan.published_classes or len(TASKS["seven_class"].classes)
+        weights = sum(weight.numel() for weight in build_network(key, classes).parameters())
+        yield Measurement(f"parameters.{key}", "", key, f"weights with {classes} classes", weights, n=classes)
+
+
+PARAMETER_PROMISES = tuple(f"parameters.{key}" for key in ARCHITECTURES)
+
+
+def train(bench: Bench, task: str, architecture: str) -> Iterator[Measurement]:
+    """Train one network: on the study's split by image where that is asked for or was published, then by run.
+
+    The model that is left in use is the one by run.
+    """
+    stem = f"{task}.{architecture}"
+    if bench.size.by_image or any(name.startswith(f"{stem}.by_image.") for name in PUBLISHED):
+        fitted = _fitted(bench, task, architecture, SplitKind.BY_IMAGE)
+        yield from of_classifier(
+            f"{stem}.by_image", task, architecture, fitted.trained.test, "by image", note=_how(fitted)
+        )
+        yield from _follow_up(f"{stem}.by_image", task, architecture, fitted.trained.test)
+    fitted = _fitted(bench, task, architecture, SplitKind.BY_RUN)
+    yield from of_classifier(f"{stem}.by_run", task, architecture, fitted.trained.test, "by run", note=_how(fitted))
+    if fitted.card.energy:
+        yield from energy_of(stem, task, architecture, fitted.card.energy, len(fitted.trained.history))
+
+
+def _fitted(bench: Bench, task: str, architecture: str, split: SplitKind) -> FittedNetwork:
+    size = bench.size
+    slow = _weights(architecture, task) > size.slow_parameters
+    config = TrainingConfig(
+        epochs=size.slow_epochs if slow else size.epochs,
+        most_of_label=size.slow_most_of_label if slow else size.most_of_label,
+        balanced=True,
+        seed=size.seed,
+    )
+    return fit_network(bench.lab, task, architecture, config, split=split, country=bench.country)
+
+
+def _weights(architecture: str, task: str) -> int:
+    return sum(weight.numel() for weight in build_network(architecture, len(TASKS[task].classes)).parameters())
+
+
+def _how(fitted: FittedNetwork) -> str:
+    trained = fitted.trained
+    most = trained.config.most_of_label
+    limit = f"at most {most:,} of a label" if most else "all training images"
+    return f"{len(trained.history)} epochs, best {trained.best_epoch}; {limit}"
+
+
+def _follow_up(stem: str, task: str, architecture: str, metrics: ClassificationMetrics) -> Iterator[Measurement]:
+    """Recalls and the four groups of the published follow-up, for the task that has its seven classes."""
+    if set(metrics.classes) != set(FOUR_GROUPS):
+        return
+    confusion = np.array(metrics.confusion)
+    groups = np.array([FOUR_GROUPS[name] for name in metrics.classes])
+    right = confusion[groups[:, None] == groups[None, :]].sum() / confusion.sum()
+    yield Measurement(
+        f"{stem}.four_groups",
+        task,
+        architecture,
+        "accuracy of dust, tephra, pollen, contamination, by image",
+        right,
+        n=metrics.particles,
+    )
+    for name, score in metrics.by_class.items():
+        if score.recall is not None:
+            yield recall_of(f"{stem}.recall.{name}", task, architecture, f"recall of {name}, by image", score)
+
+
+def energy_of(stem: str, task: str, model: str, use: EnergyUse, epochs: int) -> Iterator[Measurement]:
+    """What a training cost, as the study counts it."""
+    for name, value, unit in (
+        ("seconds", use.seconds, "s"),
+        ("kwh", use.kwh, "kWh"),
+        ("co2eq_g", use.co2eq_g, "g CO₂eq"),
+        ("car_km", use.car_km, "km by car"),
+    ):
+        if value is not None:
+            yield Measurement(
+                f"{stem}.{name}",
+                task,
+                model,
+                f"training: {name}",
+                value,
+                unit,
+                n=epochs,
+                note=f"n: epochs; {use.method}",
+            )

@@ -1,0 +1,125 @@
+"""One measured figure, and how the figures of an experiment are kept until the page is made."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from upath import UPath
+
+from icecore_dagster.learning.metrics import MEASURES, ClassificationMetrics, ClassScore
+from icecore_dagster.particles.tables.store import atomic_file
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One figure that was measured here.
+
+    Attributes:
+        id: as in `published.PUBLISHED`, unique in the whole study.
+        task: key of the task, or "" where there is none.
+        model: what was measured, in words.
+        metric: what was measured of it, in words.
+        ours: the figure.
+        unit: its unit; "" for a share or a pure number.
+        low: lower end of its 95 % interval; None where none can be given.
+        high: upper end.
+        n: particles (or other things) that it was measured on.
+        note: what a reader should know besides.
+    """
+
+    id: str
+    task: str
+    model: str
+    metric: str
+    ours: float
+    unit: str = ""
+    low: float | None = None
+    high: float | None = None
+    n: int | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Record:
+    """What one experiment left.
+
+    Attributes:
+        experiment: its key.
+        conditions: what decides whether it must be measured again: size and version of the data.
+        data: "simulated" or "imported".
+        seconds: wall time.
+        measurements: figures, in the order of the page.
+        trouble: why there are none; empty if all went well.
+    """
+
+    experiment: str
+    conditions: dict[str, Any]
+    data: str
+    seconds: float
+    measurements: tuple[Measurement, ...] = field(default=())
+    trouble: str = ""
+
+    def save(self, path: UPath) -> None:
+        """Write the record, whole or not at all."""
+        with atomic_file(path) as part:
+            part.write_text(json.dumps(asdict(self), indent=1), encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: UPath) -> "Record | None":
+        """Read a record; None where there is none, or where another version wrote it."""
+        if not path.exists():
+            return None
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            measured = tuple(Measurement(**one) for one in content.pop("measurements"))
+            return cls(**content, measurements=measured)
+        except (TypeError, KeyError, json.JSONDecodeError):
+            return None
+
+
+def of_classifier(
+    stem: str, task: str, model: str, metrics: ClassificationMetrics, how: str, *, note: str = ""
+) -> list[Measurement]:
+    """The figures of a classifier on test particles: accuracy, balanced accuracy, macro-F1 and calibration error.
+
+    Args:
+        stem: start of the ids.
+        task: key of the task.
+        model: in words.
+        metrics: on the test particles, with intervals where the runs were told.
+        how: how the particles were divided, in words.
+        note: for every figure.
+    """
+    figures = []
+    for name, words in MEASURES.items():
+        bounds = metrics.intervals.get(name)
+        figures.append(
+            Measurement(
+                f"{stem}.{name}",
+                task,
+                model,
+                f"{words}, {how}",
+                float(getattr(metrics, name)),
+                low=bounds.low if bounds else None,
+                high=bounds.high if bounds else None,
+                n=metrics.particles,
+                note=note,
+            )
+        )
+    return figures
+
+
+def recall_of(id_: str, task: str, model: str, words: str, score: ClassScore) -> Measurement:
+    """The recall of a class that occurs, with its interval."""
+    assert score.recall is not None, "a class that does not occur has no recall"
+    bounds = score.recall_interval
+    return Measurement(
+        id_,
+        task,
+        model,
+        words,
+        score.recall,
+        low=bounds.low if bounds else None,
+        high=bounds.high if bounds else None,
+        n=score.support,
+    )

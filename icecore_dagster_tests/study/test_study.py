@@ -1,0 +1,71 @@
+"""A slice of the quick study, run for real on a small drawn laboratory."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import pytest
+
+from icecore_dagster.particles.laboratory import Laboratory
+from icecore_dagster.particles.tables.store import count_rows
+from icecore_dagster.simulation.laboratory import MARKERS, simulate_labelled
+from icecore_dagster.study import command
+from icecore_dagster.study.bench import IMPORTED, QUICK, SIMULATED, prepare_bench
+
+pytestmark = pytest.mark.slow
+
+SLICE = ("labelled", "default/six_class", "trees/ash/properties", "networks/parameters", "networks/pollen/A4")
+TINY = replace(QUICK, labelled=700, epochs=1, most_of_label=20)
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory) -> dict[str, dict]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(command, "QUICK", TINY)
+        lab = Laboratory.at(tmp_path_factory.mktemp("study") / "data")
+        done = command.run_study(lab, quick=True, only=SLICE)
+        assert not [record.trouble for record in done.records if record.trouble]
+        written = json.loads(done.page.with_name("study.json").read_text())
+    return {row["id"]: row for row in written}
+
+
+def test_counts_and_shares_are_of_the_drawn_particles(rows):
+    shares = [rows[f"labelled.share.{label}"]["ours"] for label in ("dust", "camp", "grim", "corylus", "qrob", "qsub")]
+    assert sum(shares) == pytest.approx(1)
+    assert rows["labelled.share.camp"]["ours"] == pytest.approx(rows["labelled.share.camp"]["published"], abs=0.02)
+    assert rows["labelled.particles"]["ours"] < TINY.labelled
+    assert {row["data"] for row in rows.values()} == {SIMULATED}
+
+
+def test_weights_equal_the_published_ones(rows):
+    for network in ("A1", "A2", "A3", "A4", "K1"):
+        assert rows[f"parameters.{network}"]["ours"] == rows[f"parameters.{network}"]["published"]
+
+
+def test_a_model_by_run_has_an_interval_and_one_by_image_stands_beside_it(rows):
+    by_run = rows["ash.lightgbm.properties.by_run.accuracy"]
+    assert by_run["low"] <= by_run["ours"] <= by_run["high"]
+    assert "ash.lightgbm.properties.by_image.accuracy" in rows
+    assert 0 <= rows["pollen.A4.by_run.accuracy"]["ours"] <= 1
+
+
+def test_a_training_says_what_it_cost_beside_the_study(rows):
+    assert rows["pollen.A4.seconds"]["ours"] > 0
+    assert rows["pollen.A4.seconds"]["published"] == 448
+
+
+def test_the_published_rows_are_those_divided_as_published(rows):
+    row = rows["six_class.lightgbm.properties.default.accuracy"]
+    assert row["published"] == 0.909
+    assert row["ours"] > 0.5
+
+
+def test_imported_particles_are_measured_where_they_are_there(tmp_path):
+    lab = Laboratory.at(tmp_path / "data")
+    simulate_labelled(lab.labelled, particles=300, seed=3, processes=1, progress=False)
+    shutil.rmtree(lab.labelled / MARKERS)  # what tells drawn runs from imported ones
+    bench = prepare_bench(lab, TINY)
+    assert bench.data == IMPORTED
+    assert not (lab.data / "study" / "quick" / "labelled").exists()
+    assert count_rows(bench.lab.store.table("synthetic_particles")) == 300
+    assert not lab.store.table("synthetic_particles").exists()
