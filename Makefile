@@ -40,8 +40,9 @@ format: $(INSTALLED) ## lay out the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-docs: $(INSTALLED) ## print docs/tables.md from the tables' declarations
+docs: $(INSTALLED) ## print docs/tables.md and the table of networks from their declarations
 	$(BIN)/python -c "from pathlib import Path; from icecore_dagster.reports.dictionary import write_tables_page as w; w(Path('docs'))"
+	$(BIN)/python -c "from pathlib import Path; from icecore_dagster.reports.dictionary import write_networks_table as w; w(Path('docs'))"
 
 bench: $(INSTALLED) ## measure speed beside what people have today
 	folder=$$(mktemp -d) && $(BIN)/python benchmarks/measure.py --folder $$folder; status=$$?; rm -rf $$folder; exit $$status

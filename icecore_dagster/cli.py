@@ -6,13 +6,14 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from icecore_dagster.particles.laboratory import DATA_VARIABLE, STORAGE_VARIABLE, Laboratory
+from icecore_dagster.particles.published.record import PUBLISHED_DOI, ZENODO
 
 app = typer.Typer(
     name="icecore",
@@ -96,6 +97,43 @@ def score(
     console.print(
         f"{len(scores)} particles scored: {', '.join(f'{n} {name}' for name, n in counts.items())} → {output}"
     )
+
+
+@app.command(epilog="Example: `icecore similar GRIP_3046_40_55_1_2787 --core GRIP_3306 -o like.html`")
+def similar(
+    particle_id: Annotated[str, typer.Argument(help="A particle of any core, or a labelled one")],
+    core: Annotated[str | None, typer.Option(help="Core to look in (default: the particle's own)")] = None,
+    most: Annotated[int, typer.Option("-n", "--most", help="Particles to find", min=1, max=1_000)] = 20,
+    by: Annotated[
+        Literal["network", "siamese"],
+        typer.Option(help="The network that scored the core, whose places are stored; or the siamese network, slower"),
+    ] = "network",
+    metric: Annotated[
+        Literal["cosine", "euclidean"], typer.Option(help="How distance in the network's embedding is measured")
+    ] = "cosine",
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write crops and table (.html), table (.csv) or crops (.png)")
+    ] = None,
+    data: Data = None,
+) -> None:
+    """Find the particles of a core that look most like a given one."""
+    from icecore_dagster.reports.similar import require_known_ending, rows_for_people, write_similar
+    from icecore_dagster.scoring.similar import By, Metric, find_similar
+
+    if output:
+        require_known_ending(output)
+    lab = _laboratory(data)
+    found = find_similar(lab, particle_id, core, most=most, by=By(by), metric=Metric(metric))
+    table = Table(title=f"Most like {particle_id} of {found.searched} particles of {found.core}", title_justify="left")
+    for name in ("rank", "particle", "distance", "class", "ESD", "depth in the bag"):
+        table.add_column(name, justify="left" if name in ("particle", "class") else "right")
+    for row in rows_for_people(found.found):
+        table.add_row(*row.values())
+    console.print(table)
+    if output:
+        which = "siamese network" if by == "siamese" else "network that scored the core"
+        write_similar(lab, found, output, f"Nearest by {metric} distance in the embedding of the {which}")
+        console.print(f"written: {output}")
 
 
 @simulate_app.callback(epilog="Example: `icecore simulate --validate --real my_particles`")
@@ -194,7 +232,7 @@ def backfill(
     data: Data = None,
 ) -> None:
     """Read and score every imaged segment of one core again, through Dagster's queue."""
-    from icecore_dagster.orchestration.backfill import backfill_core
+    from icecore_dagster.orchestration.conducting.backfill import backfill_core
 
     cells = backfill_core(_laboratory(data), core)
     console.print(f"{core}: {len(cells)} segments read and scored again ({', '.join(cells)})")
@@ -213,10 +251,116 @@ def report(
     console.print(f"report of {core}: {written.address}")
 
 
+@app.command(epilog="Example: `icecore fetch --list`, then `icecore fetch`")
+def fetch(
+    doi: Annotated[str, typer.Argument(help="Zenodo DOI of the published particles")] = PUBLISHED_DOI,
+    source: Annotated[str, typer.Option("--from", metavar="URL", help="Mirror with Zenodo's paths")] = ZENODO,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help="Pattern of the files to fetch, such as '*.csv'; may be given several times"),
+    ] = None,
+    list_only: Annotated[bool, typer.Option("--list", help="Say what there is, and download nothing")] = False,
+    keep_archives: Annotated[bool, typer.Option(help="Keep the archives after they were unpacked")] = False,
+    data: Data = None,
+) -> None:
+    """Download the published labelled particles into data/datasets; run again, it goes on where it stopped."""
+    from icecore_dagster.particles.published.fetch import fetch_published
+    from icecore_dagster.particles.published.record import list_files
+
+    if list_only:
+        table = Table(title=f"{doi} at {source}", title_justify="left")
+        for heading in ("file", "MB", "checksum"):
+            table.add_column(heading, justify="right" if heading == "MB" else "left")
+        for file in list_files(doi, source):
+            table.add_row(file.name, f"{file.size / 1e6:,.1f}", file.checksum)
+        console.print(table)
+        return
+    lab = _laboratory(data)
+    fetched = fetch_published(lab, doi=doi, source=source, only=only or (), keep_archives=keep_archives)
+    tables = ", ".join(table.name for table in fetched.tables) or "none"
+    console.print(f"{len(fetched.files)} files of {doi} are in {lab.published}; labelled tables there: {tables}")
+
+
+@app.command("import-ice", epilog="Example: `icecore import-ice data/datasets/test/GRIP_raw/GRIP_3046_raw.csv`")
+def import_ice(
+    tables: Annotated[list[Path], typer.Argument(help="Tables with one image file a particle, of many ice runs each")],
+    data: Data = None,
+) -> None:
+    """Take tables of many ice runs apart into run folders in data/landing, where the landing sensor finds them."""
+    from icecore_dagster.particles.published.ice_tables import import_ice_table
+
+    lab = _laboratory(data)
+    for table in tables:
+        taken = import_ice_table(table, lab.landing)
+        rows = sum(taken.runs.values())
+        console.print(f"{table}: {rows} particles in {len(taken.runs)} runs in {lab.landing}", markup=False)
+        if taken.without_image:
+            console.print(f"• {taken.without_image} of them without an image: put the images where the table says")
+        for reason, count in taken.refused.items():
+            console.print(f"• {count} rows refused: {reason}", markup=False)
+
+
+@app.command(epilog="Example: `icecore search --task three_class --trials 20`")
+def search(
+    task: Annotated[str, typer.Option(help="Task to search for")] = "seven_class",
+    trials: Annotated[
+        int, typer.Option(help="Trainings in all; run again, only the missing ones are made", min=1)
+    ] = 12,
+    epochs: Annotated[int, typer.Option(help="Passes over the training images of each trial at most", min=1)] = 4,
+    most: Annotated[int, typer.Option(help="Training images of each label at most; 0 for all", min=0)] = 500,
+    architecture: Annotated[
+        list[str] | None, typer.Option(help="Network to try; may be given several times (default: all)")
+    ] = None,
+    name: Annotated[str, typer.Option(help="Name of the configuration to save (default: best_<task>)")] = "",
+    seed: Annotated[int, typer.Option(help="Of the sampler and of every training")] = 0,
+    data: Data = None,
+) -> None:
+    """Search for a network and the constants of its training by validation runs, and save the best under a name."""
+    from icecore_dagster.learning.search.space import SearchSpace
+    from icecore_dagster.learning.search.study import SearchConfig, search_network
+    from icecore_dagster.particles.labels import TASKS
+    from icecore_dagster.reports.figures.models.search import write_search_figures
+
+    if task not in TASKS:
+        raise typer.BadParameter(f"no task {task!r}; known: {', '.join(TASKS)}")
+    lab, space = _laboratory(data), SearchSpace(tuple(architecture)) if architecture else SearchSpace()
+    config = SearchConfig(trials=trials, epochs=epochs, most_of_label=most or None, seed=seed, space=space)
+    found = search_network(lab, task, config, name=name)
+    figures = write_search_figures(lab.store.report(""), found.study, found.trials, found.importance)
+    best = found.best
+    searched = ", ".join(f"{field} {_as_text(best.training[field])}" for field in best.searched)
+    accuracy = best.study["validation_balanced_accuracy"]
+    console.print(
+        f"best of {len(found.trials)} trials: {best.architecture}, {searched}; balanced accuracy on validation runs "
+        f"{accuracy:.3f}\nsaved as {found.saved_at}\nfigures: {', '.join(map(str, figures))}\n"
+        f"to train with it, materialise cnn_model {best.architecture}|{task} with configuration: {best.name}"
+    )
+
+
+@app.command(epilog="Example: `icecore energy`")
+def energy(data: Data = None) -> None:
+    """Say what all trainings, searches and scorings have cost together, beside the reference study."""
+    from icecore_dagster.scoring.energy_ledger import keep_energy_ledger, total_of
+
+    ledger = keep_energy_ledger(_laboratory(data))
+    table = Table(title="Energy (each estimate may be off by 40 %)", title_justify="left")
+    shown = ("by", "stage", "kind", "architecture", "task", "pieces", "seconds", "kwh", "co2eq_g", "car_km")
+    for heading in shown:
+        table.add_column(heading, justify="right" if heading in shown[5:] else "left")
+    for row in ledger[list(shown)].itertuples(index=False):
+        table.add_row(*("" if cell != cell or cell is None else _as_text(cell) for cell in row))
+    console.print(table)
+    console.print(f"estimated by: {total_of(ledger)['method']}", markup=False)
+
+
+def _as_text(cell: object) -> str:
+    return f"{cell:.4g}" if isinstance(cell, float) else str(cell)
+
+
 @app.command(epilog="Example: `icecore demo`")
 def demo(data: Data = None) -> None:
     """Draw a small laboratory and four cores, and take them through Dagster to ranked candidates and reports."""
-    from icecore_dagster.orchestration.demo import DemoSize, run_demo
+    from icecore_dagster.orchestration.conducting.demo import DemoSize, run_demo
     from icecore_dagster.reports.summary import core_summary
 
     lab, size = _laboratory(data), DemoSize()
@@ -231,6 +375,32 @@ def demo(data: Data = None) -> None:
     console.print(f"reports: {lab.store.report('')}\nlook at everything in Dagster: make ui")
 
 
+@app.command(epilog="Example: `icecore study --quick`")
+def study(
+    quick: Annotated[bool, typer.Option("--quick", help="A small study of some minutes instead of a night")] = False,
+    only: Annotated[
+        list[str] | None, typer.Option(help="Measure this experiment alone (see --list); may be given several times")
+    ] = None,
+    again: Annotated[bool, typer.Option("--again", help="Measure also what has been measured")] = False,
+    list_all: Annotated[bool, typer.Option("--list", help="Name the experiments and end")] = False,
+    data: Data = None,
+) -> None:
+    """Measure every figure of the 2021 study again, and write one page of ours beside the published ones."""
+    from icecore_dagster.study.command import run_study
+    from icecore_dagster.study.plan import study_plan
+
+    if list_all:
+        for experiment in study_plan():
+            typer.echo(experiment.key)
+        return
+    done = run_study(_laboratory(data), quick=quick, only=only or (), again=again)
+    console.print(f"{sum(len(record.measurements) for record in done.records)} figures: {done.page}")
+    failed = [record for record in done.records if record.trouble]
+    if failed:
+        reasons = "; ".join(f"{record.experiment}: {record.trouble}" for record in failed)
+        raise RuntimeError(f"{len(failed)} experiments failed and will be tried again next time: {reasons}")
+
+
 def _as_rows(seconds: dict[str, float]) -> list[dict[str, str]]:
     return [{"stage": stage, "seconds": f"{spent:.0f}"} for stage, spent in seconds.items()]
 
@@ -241,7 +411,7 @@ def ui(
     data: Data = None,
 ) -> None:
     """Open Dagster's UI over the laboratory's data, with its daemon, on this computer only."""
-    from icecore_dagster.orchestration.conductor import MODULE, prepare_ui
+    from icecore_dagster.orchestration.conducting.conductor import MODULE, prepare_ui
 
     lab = _laboratory(data)
     environment = prepare_ui(lab)

@@ -6,7 +6,21 @@ from typing import Any
 
 import dagster as dg
 
-from icecore_dagster.orchestration.assets import anomaly, cores, ice, labelled, maps, networks, scores, trees
+from icecore_dagster.orchestration.assets import (
+    anomaly,
+    cores,
+    features,
+    few_labels,
+    ice,
+    labelled,
+    ledger,
+    maps,
+    networks,
+    scores,
+    search,
+    study,
+    trees,
+)
 from icecore_dagster.orchestration.checks import CHECKS
 from icecore_dagster.orchestration.jobs import JOBS
 from icecore_dagster.orchestration.resources import LaboratoryResource
@@ -41,7 +55,9 @@ def build_defs(resource_overrides: dict[str, Any] | None = None) -> dg.Definitio
         **(resource_overrides or {}),
     }
     return dg.Definitions(
-        assets=dg.load_assets_from_modules([labelled, networks, trees, anomaly, maps, ice, scores, cores]),
+        assets=dg.load_assets_from_modules(
+            [labelled, features, networks, trees, anomaly, few_labels, maps, ice, scores, cores, ledger, search, study]
+        ),
         asset_checks=list(CHECKS),
         jobs=list(JOBS),
         sensors=list(SENSORS),

@@ -40,11 +40,16 @@ def run(tmp_path_factory) -> Path:
         ("inspect",),
         ("verify-properties",),
         ("score",),
+        ("similar",),
         ("simulate",),
         ("simulate", "ice"),
         ("backfill",),
         ("report",),
         ("ui",),
+        ("fetch",),
+        ("import-ice",),
+        ("search",),
+        ("energy",),
     ],
 )
 def test_every_command_has_help_with_an_example(command):
@@ -82,6 +87,8 @@ def test_inspect_of_the_real_runs(colour_run, bare_run):
         (("inspect", "no/such/run"), "no/such/run"),
         (("report", "GRIP_9999"), "GRIP_9999"),
         (("backfill", "GRIP_9999"), "no run of GRIP_9999"),
+        (("similar", "GRIP_9999_0_20_1_3"), "segment 0_20 of GRIP_9999 has not been read"),
+        (("similar", "GRIP_9999_0_20_1_3", "-o", "like.pdf"), "give the file one of the endings"),
     ],
 )
 def test_a_mistake_is_one_clear_line(arguments, said, tmp_path):
@@ -101,7 +108,7 @@ def test_scoring_without_models_says_how_to_get_them(run, tmp_path):
 def test_the_code_location_loads_without_the_heavy_libraries():
     code = (
         "import sys, icecore_dagster.definitions as d; d.defs.get_repository_def();"
-        "print([m for m in ('torch', 'umap', 'shap', 'lightgbm', 'numba') if m in sys.modules])"
+        "print([m for m in ('torch', 'timm', 'umap', 'shap', 'lightgbm', 'numba') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
     assert done.stdout.strip() == "[]"

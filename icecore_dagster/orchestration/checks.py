@@ -11,7 +11,7 @@ import dagster as dg
 from icecore_dagster.learning.models.card import load_model
 from icecore_dagster.learning.quality import good_enough
 from icecore_dagster.orchestration.metadata import table_head
-from icecore_dagster.orchestration.partitions import cell_of, cells, network_of, networks, tasks
+from icecore_dagster.orchestration.partitions import cell_of, cells, classifier_of, classifiers, network_of, networks
 from icecore_dagster.orchestration.resources import LaboratoryResource
 from icecore_dagster.particles.intake.cells import UNREADABLE
 from icecore_dagster.particles.tables.plausibility import Outcome, believable, believable_labelled
@@ -114,13 +114,22 @@ def network_is_good_enough(
     return as_result(GATE, "cnn_model", good_enough(card))
 
 
-@dg.asset_check(asset="lightgbm_model", name=GATE, blocking=True, description=_GATE_TEXT, partitions_def=tasks)
+@dg.asset_check(asset="lightgbm_model", name=GATE, blocking=True, description=_GATE_TEXT, partitions_def=classifiers)
 def trees_are_good_enough(
     context: dg.AssetCheckExecutionContext, laboratory: LaboratoryResource
 ) -> dg.AssetCheckResult:
     """Gate what LightGBM would score by its balanced accuracy on validation runs."""
-    card, _ = load_model(laboratory.open().store.models / "lightgbm_model" / context.partition_key, "trees")
+    task, features = classifier_of(context)
+    card, _ = load_model(laboratory.open().store.models / "lightgbm_model" / task / features, "trees")
     return as_result(GATE, "lightgbm_model", good_enough(card))
+
+
+@dg.asset_check(asset="dense_model", name=GATE, blocking=True, description=_GATE_TEXT, partitions_def=classifiers)
+def dense_is_good_enough(context: dg.AssetCheckExecutionContext, laboratory: LaboratoryResource) -> dg.AssetCheckResult:
+    """Hold the dense network's balanced accuracy on validation runs against the same bar."""
+    task, features = classifier_of(context)
+    card, _ = load_model(laboratory.open().store.models / "dense_model" / task / features, "dense")
+    return as_result(GATE, "dense_model", good_enough(card))
 
 
 @dg.asset_check(asset="isolation_forest", name=GATE, blocking=True, description=_GATE_TEXT)
@@ -138,5 +147,6 @@ CHECKS = (
     every_run_is_readable,
     network_is_good_enough,
     trees_are_good_enough,
+    dense_is_good_enough,
     forest_is_good_enough,
 )

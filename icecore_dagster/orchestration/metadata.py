@@ -10,7 +10,7 @@ import pandas as pd
 from upath import UPath
 
 from icecore_dagster.learning.energy import EnergyUse
-from icecore_dagster.learning.metrics import ClassificationMetrics
+from icecore_dagster.learning.metrics import MEASURES, ClassificationMetrics, class_table
 from icecore_dagster.learning.models.card import ModelCard
 
 HEAD_ROWS = 5
@@ -92,16 +92,21 @@ def energy_facts(use: EnergyUse | None) -> dict[str, dg.MetadataValue]:
 
 
 def metric_facts(metrics: ClassificationMetrics, held_out: str) -> dict[str, dg.MetadataValue]:
-    """How well a classifier did on a held-out set."""
-    return numbers(
-        {
-            f"{held_out}: particles": metrics.particles,
-            f"{held_out}: accuracy": metrics.accuracy,
-            f"{held_out}: balanced accuracy": metrics.balanced_accuracy,
-            f"{held_out}: macro F1": metrics.macro_f1,
-            f"{held_out}: calibration error": metrics.calibration_error,
-        }
-    )
+    """How well a classifier did on a held-out set: in all, with 95 % intervals by run, and by class."""
+    by_class = class_table(metrics)
+    titles = {name: f"{held_out}: {title}" for name, title in MEASURES.items()}
+    return {
+        **numbers({f"{held_out}: particles": metrics.particles}),
+        **numbers({title: getattr(metrics, name) for name, title in titles.items()}),
+        **numbers(
+            {
+                f"{titles[name]}, 95 % interval": f"{bounds.low:.4f} to {bounds.high:.4f}"
+                for name, bounds in metrics.intervals.items()
+                if name in titles
+            }
+        ),
+        f"{held_out}: by class": table_head(by_class, rows=len(by_class)),
+    }
 
 
 def model_facts(card: ModelCard) -> dict[str, dg.MetadataValue]:

@@ -1,13 +1,13 @@
-"""What happens by the clock: at night, whatever was read but not scored is scored, and the ice map is renewed."""
+"""What happens by the clock: at night, what was read is scored, and what shows all cores together is renewed."""
 
 from collections.abc import Iterator
 
 import dagster as dg
 
 from icecore_dagster.orchestration.checks import SEGMENT_CHECKS
-from icecore_dagster.orchestration.jobs import SEGMENT_SCORES, map_ice, score_segment
+from icecore_dagster.orchestration.jobs import SEGMENT_SCORES, map_ice, score_segment, show_first
 
-READ, MAP = dg.AssetKey("segment_particles"), dg.AssetKey("ice_umap")
+READ, MAP, FIRST = dg.AssetKey("segment_particles"), dg.AssetKey("ice_umap"), dg.AssetKey("first_anomalies")
 
 
 def unscored_cells(instance: dg.DagsterInstance) -> list[str]:
@@ -31,9 +31,18 @@ def _gated_cells(instance: dg.DagsterInstance) -> set[str]:
 
 def map_is_stale(instance: dg.DagsterInstance) -> bool:
     """Whether a segment was embedded after the ice map was last made."""
-    embedded = instance.get_latest_materialization_event(dg.AssetKey("segment_embedding"))
-    mapped = instance.get_latest_materialization_event(MAP)
-    return embedded is not None and (mapped is None or mapped.timestamp < embedded.timestamp)
+    return _is_behind(instance, MAP, dg.AssetKey("segment_embedding"))
+
+
+def first_are_stale(instance: dg.DagsterInstance) -> bool:
+    """Whether a core was ranked after the first anomalies of all cores were last shown."""
+    return _is_behind(instance, FIRST, dg.AssetKey("anomaly_ranking"))
+
+
+def _is_behind(instance: dg.DagsterInstance, asset: dg.AssetKey, source: dg.AssetKey) -> bool:
+    """Whether some partition of a source was made after an asset was last made from it."""
+    made, new = (instance.get_latest_materialization_event(key) for key in (asset, source))
+    return new is not None and (made is None or made.timestamp < new.timestamp)
 
 
 @dg.schedule(
@@ -61,4 +70,16 @@ def nightly_map(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest
         yield dg.RunRequest(run_key=context.scheduled_execution_time.date().isoformat())
 
 
-SCHEDULES = (nightly_scoring, nightly_map)
+@dg.schedule(
+    cron_schedule="30 5 * * *",
+    job=show_first,
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="At 05:30, show the first anomalies of all cores anew if a core was ranked.",
+)
+def nightly_first(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
+    """Request the first anomalies if they are stale."""
+    if first_are_stale(context.instance):
+        yield dg.RunRequest(run_key=context.scheduled_execution_time.date().isoformat())
+
+
+SCHEDULES = (nightly_scoring, nightly_map, nightly_first)

@@ -58,7 +58,7 @@ def landing_sensor(context: dg.SensorEvaluationContext, laboratory: LaboratoryRe
 
 def _job_for_new_segments(context: dg.SensorEvaluationContext, lab: Laboratory) -> str:
     """Read and score in one run where the models are there; else only read, and the automation scores later."""
-    obstacle = why_not_ready(lab.store.models, SCORED_BY.task, SCORED_BY.architecture)
+    obstacle = why_not_ready(lab.store.models, SCORED_BY.task, SCORED_BY.architecture, SCORED_BY.features)
     if obstacle:
         context.log.info(f"segments are read, but not scored yet: {obstacle}")
     return (ingest_segment if obstacle else process_segment).name

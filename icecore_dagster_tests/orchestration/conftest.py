@@ -1,7 +1,7 @@
 """A small simulated laboratory with trained models, made once a session and copied for each test that changes it."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +25,11 @@ TRAINED = ("synthetic_particles", "synthetic_split", "synthetic_tensors", "isola
 FAST = {
     "ops": {
         "cnn_model": {"config": {"epochs": 2}},
+        "siamese_model": {"config": {"epochs": 2, "episodes": 20}},
         "synthetic_umap": {"config": {"most": 400, "n_neighbors": 10}},
+        "isolation_forest": {"config": {"strangers": 20}},
+        "autoencoder": {"config": {"epochs": 2, "strangers": 20}},
+        "vae_augmentation": {"config": {"drawn": 12, "most_of_label": 20, "epochs": 1, "steps": 20}},
     }
 }
 
@@ -39,11 +43,16 @@ class Bench:
     instance: dg.DagsterInstance
 
     def make(
-        self, *assets: str, partition: str | None = None, raise_on_error: bool = True
+        self,
+        *assets: str,
+        partition: str | None = None,
+        raise_on_error: bool = True,
+        configured: Mapping[str, dict] | None = None,
     ) -> dg.ExecuteInProcessResult:
         """Materialise assets with their checks, in this process."""
         selection = dg.AssetSelection.assets(*assets)
-        config = {"ops": {name: value for name, value in FAST["ops"].items() if name in assets}}
+        ops = {**FAST["ops"], **(configured or {})}
+        config = {"ops": {name: value for name, value in ops.items() if name in assets}}
         job = dg.define_asset_job("of_the_test", selection=selection, config=config)
         defs = dg.Definitions(
             assets=self.defs.assets, asset_checks=self.defs.asset_checks, jobs=[job], resources=self.defs.resources
@@ -91,7 +100,7 @@ def trained(drawn_laboratory) -> Iterator[Bench]:
         bench.make(*TRAINED)
         # So few particles and epochs need not pass the quality gate; that it gates is tested on its own.
         bench.make("cnn_model", partition=str(SCORED_BY.network_key), raise_on_error=False)
-        bench.make("lightgbm_model", partition=SCORED_BY.task, raise_on_error=False)
+        bench.make("lightgbm_model", partition=str(SCORED_BY.trees_key), raise_on_error=False)
         bench.make("synthetic_umap")
         yield bench
 
@@ -111,7 +120,7 @@ def vouch_for_models(lab: Laboratory) -> None:
     """Say in the models' cards that they are good enough: so few particles and epochs do not make them so."""
     models = lab.store.models
     network = _vouch(models / "cnn_model" / SCORED_BY.task / SCORED_BY.architecture, "network")
-    _vouch(models / "lightgbm_model" / SCORED_BY.task, "trees")
+    _vouch(models / "lightgbm_model" / SCORED_BY.task / SCORED_BY.features, "trees")
     forest, weights = load_model(models / "isolation_forest", "forest")
     separation = {**forest.metrics["separation"], "roc_auc": 1.0}
     metrics = {**forest.metrics, "separation": separation}
@@ -133,7 +142,7 @@ def record_models(instance: dg.DagsterInstance) -> None:
         instance.report_runless_asset_event(dg.AssetMaterialization(name))
     for name, partition in (
         ("cnn_model", str(SCORED_BY.network_key)),
-        ("lightgbm_model", SCORED_BY.task),
+        ("lightgbm_model", str(SCORED_BY.trees_key)),
         ("isolation_forest", None),
     ):
         instance.report_runless_asset_event(dg.AssetMaterialization(name, partition=partition))

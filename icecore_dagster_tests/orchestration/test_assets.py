@@ -98,6 +98,11 @@ def test_a_core_is_ranked_and_reported_from_its_scored_segment_alone(trained, sc
     assert "https://" not in page
 
 
+def test_a_ranking_shows_why_its_first_particles_rank_first(scored):
+    shown = metadata_of(scored[1], "anomaly_ranking")
+    assert "data:image/png;base64," in shown["why the first six"].value
+
+
 def test_models_show_quality_energy_and_what_they_saw(trained):
     record = trained.instance.get_latest_materialization_event(dg.AssetKey("cnn_model"))
     metadata = record.asset_materialization.metadata
@@ -106,6 +111,29 @@ def test_models_show_quality_energy_and_what_they_saw(trained):
     assert "40 %" in metadata["energy estimated by"].value
     assert metadata["learnt from synthetic_particles"].value
     assert metadata["split"].value == "by run"
+
+
+def test_a_network_shows_its_filters_and_how_it_did_by_class_with_intervals(trained):
+    record = trained.instance.get_latest_materialization_event(dg.AssetKey("cnn_model"))
+    metadata = record.asset_materialization.metadata
+    for figure in ("filters", "feature maps"):
+        assert "data:image/png;base64," in metadata[figure].value
+    for measure in ("accuracy", "balanced accuracy", "macro F1", "calibration error"):
+        low, high = map(float, metadata[f"validation: {measure}, 95 % interval"].value.split(" to "))
+        assert low <= high
+    table = metadata["test: by class"].value
+    assert "| class | particles | precision | recall | f1 |" in table
+    assert "| corylus |" in table
+    assert metadata["start weights"].value == "random"
+
+
+def test_the_leaderboard_marks_the_best_network_of_each_task(trained):
+    result = trained.make("network_leaderboard")
+    metadata = metadata_of(result, "network_leaderboard")
+    assert metadata["best for seven_class"].value == "A3"
+    assert metadata["dagster/row_count"].value == 1
+    assert "data:image/png;base64," in metadata["networks"].value
+    assert "| seven_class | A3 | best |" in metadata["head"].value
 
 
 def test_the_same_bytes_give_the_same_data_version_and_other_bytes_replace_the_result(bench):

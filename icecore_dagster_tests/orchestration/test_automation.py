@@ -5,7 +5,7 @@ import shutil
 import dagster as dg
 import pytest
 
-from icecore_dagster.orchestration.schedules import map_is_stale, unscored_cells
+from icecore_dagster.orchestration.schedules import first_are_stale, map_is_stale, unscored_cells
 from icecore_dagster.orchestration.sensors import landing_sensor
 from icecore_dagster_tests.orchestration.conftest import CORE, vouch_for_models
 
@@ -121,3 +121,11 @@ def test_the_ice_map_is_renewed_only_after_a_segment_was_added(bench):
     assert map_is_stale(bench.instance)
     bench.instance.report_runless_asset_event(dg.AssetMaterialization("ice_umap"))
     assert not map_is_stale(bench.instance)
+
+
+def test_the_first_anomalies_are_renewed_only_after_a_core_was_ranked(bench):
+    assert not first_are_stale(bench.instance)
+    bench.instance.report_runless_asset_event(dg.AssetMaterialization("anomaly_ranking", partition=CORE))
+    assert first_are_stale(bench.instance)
+    bench.instance.report_runless_asset_event(dg.AssetMaterialization("first_anomalies"))
+    assert not first_are_stale(bench.instance)

@@ -6,7 +6,7 @@ import time
 import dagster as dg
 import pytest
 
-from icecore_dagster.orchestration.conductor import (
+from icecore_dagster.orchestration.conducting.conductor import (
     Conductor,
     bury_dead_runs,
     conductor,

@@ -11,8 +11,8 @@ from icecore_dagster.particles.intake.cells import pack_segment, read_segment
 from icecore_dagster.particles.intake.crops import read_crops
 from icecore_dagster.particles.tables.schemas import SEGMENT_CROPS, SEGMENT_PARTICLES
 from icecore_dagster.particles.tables.store import read_table
-from icecore_dagster.reports.figures import size_distributions
-from icecore_dagster.reports.gallery import contact_sheet
+from icecore_dagster.reports.figures.gallery import contact_sheet
+from icecore_dagster.reports.figures.particles import size_distributions
 
 GROUP = "ice"
 

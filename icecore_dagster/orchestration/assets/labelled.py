@@ -3,18 +3,17 @@
 import dagster as dg
 from pydantic import Field
 
-from icecore_dagster.learning.labelled_set import keep_tensors
+from icecore_dagster.learning.labelled_set import keep_split, keep_tensors
 from icecore_dagster.learning.networks.tensors import open_tensors
 from icecore_dagster.orchestration.assets.declare import OWNERS
 from icecore_dagster.orchestration.metadata import Stopwatch, numbers, picture, stored_at, table_head
 from icecore_dagster.orchestration.resources import LaboratoryResource
-from icecore_dagster.particles.intake.labelled import import_labelled, labelled_sources
-from icecore_dagster.particles.split import split_by_image, split_by_run
-from icecore_dagster.particles.tables.schemas import SEGMENT_REJECTS, SYNTHETIC_PARTICLES, SYNTHETIC_SPLIT
-from icecore_dagster.particles.tables.store import local_folder, read_note, read_table, write_table
-from icecore_dagster.reports.figures import size_distributions
-from icecore_dagster.reports.gallery import crop_sheet
-from icecore_dagster.reports.learning_figures import split_figure
+from icecore_dagster.particles.intake.labelled import keep_labelled, labelled_sources
+from icecore_dagster.particles.tables.schemas import SYNTHETIC_PARTICLES, SYNTHETIC_SPLIT
+from icecore_dagster.particles.tables.store import local_folder, read_note, read_table
+from icecore_dagster.reports.figures.gallery import crop_sheet
+from icecore_dagster.reports.figures.models.learning import split_figure
+from icecore_dagster.reports.figures.particles import size_distributions
 
 GROUP = "labelled"
 
@@ -59,10 +58,7 @@ def synthetic_particles(
     if not labelled_sources(lab) and config.draw_if_absent:
         context.log.info(f"no labelled run in {lab.labelled}: drawing {config.draw_if_absent} particles")
         simulate_labelled(lab.labelled, particles=config.draw_if_absent, seed=config.seed)
-    imported = import_labelled(lab, simulated_runs(lab.labelled), mix_simulated=config.mix_simulated)
-    target = lab.store.table(SYNTHETIC_PARTICLES.name)
-    write_table(target, imported.particles, SYNTHETIC_PARTICLES, {"fingerprint": imported.fingerprint})
-    write_table(lab.store.table("synthetic_rejects"), imported.rejects, SEGMENT_REJECTS)
+    imported = keep_labelled(lab, simulated_runs(lab.labelled), mix_simulated=config.mix_simulated)
     counts = imported.particles["label"].value_counts().to_dict()
     origins = imported.particles["source"].value_counts().to_dict()
     return dg.MaterializeResult(
@@ -76,7 +72,7 @@ def synthetic_particles(
             **watch.facts,
             "head": table_head(imported.particles),
             "sizes": picture(size_distributions(imported.particles, by="label"), "size distribution by label"),
-            "file": stored_at(target),
+            "file": stored_at(lab.store.table(SYNTHETIC_PARTICLES.name)),
         },
     )
 
@@ -94,16 +90,8 @@ def synthetic_split(
     context: dg.AssetExecutionContext, config: SplitConfig, laboratory: LaboratoryResource
 ) -> dg.MaterializeResult:
     """Divide the labelled particles."""
-    store, watch = laboratory.open().store, Stopwatch()
-    source = store.table(SYNTHETIC_PARTICLES.name)
-    particles = read_table(source, ["particle_id", "run", "label"])
-    shares = {"validation": config.validation, "test": config.test}
-    split = particles.assign(
-        split=split_by_run(particles, **shares, seed=config.seed),
-        split_by_image=split_by_image(particles, **shares, seed=config.seed),
-    )
-    target = store.table(SYNTHETIC_SPLIT.name)
-    write_table(target, split, SYNTHETIC_SPLIT, {**read_note(source), **shares, "seed": config.seed})
+    lab, watch = laboratory.open(), Stopwatch()
+    split = keep_split(lab, **config.model_dump())
     counts = split.groupby(["label", "split"]).agg(runs=("run", "nunique"), particles=("run", "size")).reset_index()
     return dg.MaterializeResult(
         metadata={
@@ -113,7 +101,7 @@ def synthetic_split(
             "head": table_head(split),
             "division": table_head(counts, rows=len(counts)),
             "picture": picture(split_figure(counts), "particles and runs of each label in each set"),
-            "file": stored_at(target),
+            "file": stored_at(lab.store.table(SYNTHETIC_SPLIT.name)),
         }
     )
 

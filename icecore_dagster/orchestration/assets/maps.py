@@ -15,9 +15,11 @@ from icecore_dagster.orchestration.metadata import Stopwatch, energy_facts, numb
 from icecore_dagster.orchestration.partitions import SCORED_BY
 from icecore_dagster.orchestration.resources import LaboratoryResource
 from icecore_dagster.particles.tables.schemas import MAP
-from icecore_dagster.particles.tables.store import write_table
-from icecore_dagster.reports.maps import map_by_anomaly, map_by_class
-from icecore_dagster.scoring.ice_map import map_ice
+from icecore_dagster.particles.tables.store import read_table, write_table
+from icecore_dagster.reports.core_report import LABELLED_MAP
+from icecore_dagster.reports.figures.maps import map_by_anomaly, map_by_class, map_of_anomaly, map_of_each_class
+from icecore_dagster.reports.figures.models.learning import anomaly_histogram
+from icecore_dagster.scoring.ice_map import map_ice, placed_ice
 
 GROUP = "maps"
 
@@ -88,13 +90,17 @@ class IceMapConfig(dg.Config):
 
 
 @dg.asset(
-    deps=[dg.AssetDep(name, partition_mapping=dg.AllPartitionMapping()) for name in SEGMENT_SCORES],
+    deps=[
+        synthetic_umap,
+        *(dg.AssetDep(name, partition_mapping=dg.AllPartitionMapping()) for name in SEGMENT_SCORES),
+    ],
     group_name=GROUP,
     owners=OWNERS,
     kinds={"umap", "parquet"},
-    code_version="1",
+    code_version="2",
     pool=TRAINING_POOL,
-    description="UMAP fitted on a share of all cores' ice, by predicted class and by anomaly. Renewed at night.",
+    description="The ice of all cores: all of it where it lies on the labelled map, and a share of it on a map fitted "
+    "on the ice alone; by predicted class and by anomaly. Renewed at night.",
 )
 def ice_umap(
     context: dg.AssetExecutionContext, config: IceMapConfig, laboratory: LaboratoryResource
@@ -104,12 +110,17 @@ def ice_umap(
     points = map_ice(lab, share=config.share, most=config.most, seed=config.seed)
     target = lab.store.table("ice_umap")
     write_table(target, points, MAP)
+    every, labelled = placed_ice(lab), read_table(lab.store.table(LABELLED_MAP))
     return dg.MaterializeResult(
         metadata={
             "dagster/row_count": len(points),
+            **numbers({"particles on the labelled map": int(every["map_x"].notna().sum())}),
             **watch.facts,
-            "by class": picture(map_by_class(points), "ice particles by predicted class"),
-            "by anomaly": picture(map_by_anomaly(points), "ice particles by anomaly score"),
+            "labelled map, by class": picture(map_of_each_class(every, labelled), "all ice by predicted class"),
+            "labelled map, by anomaly": picture(map_of_anomaly(every, labelled), "all ice by anomaly score"),
+            "own map, by class": picture(map_by_class(points), "ice particles by predicted class"),
+            "own map, by anomaly": picture(map_by_anomaly(points), "ice particles by anomaly score"),
+            "scores": picture(anomaly_histogram(every, by="class"), "anomaly scores of all ice by predicted class"),
             "head": table_head(points),
             "file": stored_at(target),
         }

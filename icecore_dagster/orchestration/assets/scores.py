@@ -17,7 +17,7 @@ from icecore_dagster.orchestration.resources import LaboratoryResource
 from icecore_dagster.particles.laboratory import Laboratory
 from icecore_dagster.particles.tables.schemas import Table
 from icecore_dagster.particles.tables.store import read_table
-from icecore_dagster.reports.figures import score_figure
+from icecore_dagster.reports.figures.particles import score_figure
 from icecore_dagster.scoring.segments import SCORES, SegmentScored, score_segment
 
 GROUP = "scores"
@@ -30,7 +30,8 @@ _MODELS: list[dg.AssetDep | dg.AssetsDefinition] = [
 ]
 _DESCRIPTIONS = {
     "segment_predictions": "Class probabilities of every particle: by image network, by LightGBM, and both.",
-    "segment_anomaly_scores": "How unlike dust every particle is: isolation forest, more negative is odder.",
+    "segment_anomaly_scores": "How unlike dust every particle is: isolation forest (more negative is odder), and "
+    "the autoencoder's error (larger is odder) where one has been trained.",
     "segment_embedding": "Every particle in the network's own coordinates, and on the labelled map.",
 }
 
@@ -43,7 +44,7 @@ _DESCRIPTIONS = {
             group_name=GROUP,
             owners=OWNERS,
             kinds={"torch", "lightgbm", "parquet"},
-            code_version="1",
+            code_version="2",
             automation_condition=WHEN_INPUTS_ARE_SOUND,
             description=_DESCRIPTIONS[table.name],
             skippable=True,
@@ -63,6 +64,7 @@ def segment_scores(context: dg.AssetExecutionContext, laboratory: LaboratoryReso
         segment,
         task=SCORED_BY.task,
         architecture=SCORED_BY.architecture,
+        features=SCORED_BY.features,
         wanted=wanted,
         country=laboratory.country,
     )

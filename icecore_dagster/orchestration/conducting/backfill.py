@@ -3,7 +3,7 @@
 from tqdm import tqdm
 
 from icecore_dagster.flowcam.landing import RunNameError, find_runs, parse_run_name
-from icecore_dagster.orchestration.conductor import OrchestrationError, conductor
+from icecore_dagster.orchestration.conducting.conductor import OrchestrationError, conductor
 from icecore_dagster.orchestration.jobs import CORE_ASSETS, SEGMENT_ASSETS
 from icecore_dagster.orchestration.partitions import CORE, SEGMENT, cell_key
 from icecore_dagster.particles.laboratory import Laboratory

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import dagster as dg
 from tqdm import tqdm
 
-from icecore_dagster.orchestration.conductor import Conductor, OrchestrationError, conductor
+from icecore_dagster.orchestration.conducting.conductor import Conductor, OrchestrationError, conductor
 from icecore_dagster.orchestration.jobs import (
     CORE_ASSETS,
     LABELLED_ASSETS,
@@ -23,7 +23,7 @@ from icecore_dagster.orchestration.jobs import (
     train_network,
     train_trees,
 )
-from icecore_dagster.orchestration.partitions import SCORED_BY, tasks
+from icecore_dagster.orchestration.partitions import SCORED_BY
 from icecore_dagster.particles.laboratory import Laboratory
 from icecore_dagster.simulation.laboratory import simulate_ice, simulate_labelled
 
@@ -39,6 +39,7 @@ class DemoSize:
         replicates: repeated measurements of each segment.
         per_run: mean particles in one run.
         epochs: passes over the training images by task, enough for the quality gate; the asset's own default is more.
+            Only the tasks that are named here are trained.
         mapped: labelled particles on the map.
         seed: the same seed draws the same particles.
     """
@@ -121,14 +122,15 @@ def _run_if_missing(dagster: Conductor, job: str, assets: Sequence[str]) -> None
 
 
 def _train(dagster: Conductor, size: DemoSize) -> None:
-    """Train the scoring architecture and LightGBM for every task, and the forest; then map the labelled particles."""
+    """Train the scoring architecture and LightGBM for each task, and the forest; then map the labelled particles."""
     forest = _launch_if_missing(dagster, train_forest.name, ("isolation_forest",))
     scoring = _launch_network_if_missing(dagster, SCORED_BY.task, size.epochs[SCORED_BY.task])
-    others = [task for task in tasks.get_partition_keys() if task != SCORED_BY.task]
+    others = [task for task in size.epochs if task != SCORED_BY.task]
     rest = [run for task in others for run in _launch_network_if_missing(dagster, task, size.epochs[task])]
-    for task in tasks.get_partition_keys():
-        if not dagster.is_made("lightgbm_model", task):
-            rest.append(dagster.launch_job(train_trees.name, partition=task))
+    for task in size.epochs:
+        key = {"features": SCORED_BY.features, "task": task}
+        if not dagster.is_made("lightgbm_model", str(dg.MultiPartitionKey(key))):
+            rest.append(dagster.launch_job(train_trees.name, partition=key))
     with tqdm(total=len(forest + scoring + rest), desc="models", unit="model", bar_format=_WAITING) as bar:
         dagster.wait_for_runs(forest + scoring, functools.partial(_show, bar))
         # The map needs the scoring network and the forest alone: it is fitted beside the other trainings.

@@ -1,0 +1,1 @@
+"""Driving Dagster from a program: queue, wait, and say what went wrong."""
