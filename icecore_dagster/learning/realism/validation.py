@@ -28,13 +28,17 @@ from icecore_dagster.particles.laboratory import Laboratory
 from icecore_dagster.particles.measure import measure_particle
 from icecore_dagster.particles.properties import FEATURES
 from icecore_dagster.particles.segment import segment_particle
-from icecore_dagster.particles.split import TEST, TRAIN, VALIDATION, split_by_run
+from icecore_dagster.particles.split import TEST, TRAIN, VALIDATION, split_by_run, thin
 from icecore_dagster.simulation.laboratory import draw_sample, simulate_labelled, simulated_runs
 from icecore_dagster.simulation.population import ANOMALY
 
 COMPARED = ("intensity_grey", "sigma_intensity_grey", "edge_gradient_grey", "sum_intensity_grey")
 """Properties whose distributions the study shows."""
-TASK, ARCHITECTURE = "seven_class", "A3"
+TASK = "seven_class"
+NETWORKS = ("A3", "hybrid")
+"""The study's network, and the best of ours, whose embedding novelty is judged in."""
+TREES, MEAN = "LightGBM", "mean"
+"""Columns of what LightGBM says, and of the mean of it and the best network, as the product scores."""
 ANOMALIES = 300
 LABELS_FILE = "labels.csv"
 
@@ -61,7 +65,7 @@ class RealismConfig:
     Attributes:
         particles: labelled particles a seed.
         seeds: seeds to draw with.
-        most_of_label: training particles of each label that the network learns from.
+        most_of_label: training particles of each label that the networks learn from.
         epochs: passes over them; 0 trains no network.
         sample: particles of each label drawn for pictures and edge profiles.
     """
@@ -81,9 +85,10 @@ class SeedFindings:
         seed: of the set.
         difficulty: metrics by task, see `difficulty.measure_difficulty`.
         properties: label and the columns `COMPARED` of every particle.
-        network: metrics of the network on test runs; None if none was trained.
-        recognised: one row a real particle: name, label, network, p_network, lightgbm, p_lightgbm, both, p_both (the
-            class named and the probability of the true one), strangeness; empty without real particles or network.
+        networks: metrics of each of `NETWORKS` on test runs; empty if none was trained.
+        recognised: one row a real particle: name, label, for each of `NETWORKS`, `TREES` and `MEAN` the class named
+            (column of that name) and the probability of the true one (p_...), and strangeness; empty without real
+            particles or networks.
         anomalies_strange: share of drawn anomalies that are stranger than 99 % of the held-out known particles.
         anomaly_auc: area under the ROC curve of anomalies against held-out known particles by strangeness.
         seconds: wall time.
@@ -92,7 +97,7 @@ class SeedFindings:
     seed: int
     difficulty: dict[str, ClassificationMetrics]
     properties: pd.DataFrame
-    network: ClassificationMetrics | None
+    networks: dict[str, ClassificationMetrics]
     recognised: pd.DataFrame
     anomalies_strange: float
     anomaly_auc: float
@@ -177,11 +182,11 @@ def validate_simulator(work: Path, config: RealismConfig, real: tuple[RealPartic
 def _in_words(found: SeedFindings) -> str:
     """What a seed gave, in one line."""
     said = [f"{task} accuracy {metrics.accuracy:.3f}" for task, metrics in found.difficulty.items()]
-    if found.network:
-        said.append(f"{ARCHITECTURE} on drawn test runs {found.network.balanced_accuracy:.3f}")
+    said += [f"{name} on drawn test runs {metrics.balanced_accuracy:.3f}" for name, metrics in found.networks.items()]
     if len(found.recognised):
-        right = {name: int((found.recognised[name] == found.recognised["label"]).sum()) for name in ("network", "both")}
-        said.append(f"real ones named by {ARCHITECTURE} {right['network']}, by both models {right['both']}")
+        named = found.recognised
+        right = [f"{name} {(named[name] == named['label']).sum()}" for name in (*NETWORKS, TREES, MEAN)]
+        said.append(f"real ones named rightly by {', '.join(right)}")
     return f"seed {found.seed}: {', '.join(said)} ({found.seconds:.0f} s)"
 
 
@@ -196,7 +201,7 @@ def _one_seed(folder: Path, seed: int, config: RealismConfig, real: tuple[RealPa
         seed=seed,
         difficulty=difficulty,
         properties=particles[["label", *COMPARED]],
-        network=learnt.network,
+        networks=learnt.networks,
         recognised=learnt.recognised,
         anomalies_strange=learnt.anomalies_strange,
         anomaly_auc=learnt.anomaly_auc,
@@ -206,7 +211,7 @@ def _one_seed(folder: Path, seed: int, config: RealismConfig, real: tuple[RealPa
 
 @dataclass(frozen=True)
 class _Learnt:
-    network: ClassificationMetrics | None = None
+    networks: dict[str, ClassificationMetrics] = field(default_factory=dict)
     recognised: pd.DataFrame = field(default_factory=pd.DataFrame)
     anomalies_strange: float = float("nan")
     anomaly_auc: float = float("nan")
@@ -219,17 +224,22 @@ def _learn_and_name(
     from sklearn.metrics import roc_auc_score
 
     task, labels, sides = TASKS[TASK], particles["label"], split_by_run(particles, seed=seed)
-    tensors = _tensors(lab, particles)
+    tensors, properties = _tensors(lab, particles), feature_matrix(particles, FEATURES)
     training = TrainingConfig(epochs=config.epochs, balanced=True, seed=seed)
-    few = _thinned(particles, sides, config.most_of_label)
-    trained = train_network(tensors, labels, few, task, ARCHITECTURE, training)
+    most = {TRAIN: config.most_of_label, VALIDATION: config.most_of_label // 5, TEST: config.most_of_label // 5}
+    few = thin(particles, sides, most)
+    trained = {
+        name: train_network(tensors, labels, few, task, name, training, particles["run"], properties)
+        for name in NETWORKS
+    }
     trees = train_trees(particles, labels, sides, task, TreesConfig(balanced=True, seed=seed))
-    network, rows = trained.network(), select_rows(labels, few, task)
+    best, rows = trained[NETWORKS[-1]], select_rows(labels, few, task)
+    network = best.network()
 
     def embeddings(of: np.ndarray) -> np.ndarray:
-        return run_on_rows(network, tensors, of, trained.transform).embeddings
+        return run_on_rows(network, tensors, of, best.transform, properties).embeddings
 
-    held_out, properties = np.concatenate([rows.validation, rows.test]), feature_matrix(particles, FEATURES)
+    held_out = np.concatenate([rows.validation, rows.test])
     familiar = learn_familiarity(
         embeddings(rows.train),
         rows.targets[rows.train],
@@ -238,8 +248,8 @@ def _learn_and_name(
         properties[held_out],
     )
     strangers = draw_strangers(ANOMALIES, seed)
-    seen = run_network(network, strangers.images, trained.transform).embeddings
     measured = feature_matrix(strangers.properties, FEATURES)
+    seen = run_network(network, strangers.images, best.transform, measured).embeddings
     distances = familiar.distance(seen, measured)
     known = np.zeros(len(familiar.held_out), bool)
     auc = roc_auc_score(
@@ -248,24 +258,15 @@ def _learn_and_name(
     recognised = pd.DataFrame()
     if real:
         images = np.stack([to_network_input(particle.crop) for particle in real])
-        of_real = run_network(network, images, trained.transform)
         table = _measured(real)
+        of_real = feature_matrix(table, FEATURES)
+        seen_by = {name: run_network(one.network(), images, one.transform, of_real) for name, one in trained.items()}
         by_trees = np.asarray(trees.booster().predict(feature_matrix(table, trees.features)))
-        recognised = _named(
-            real,
-            task,
-            {"network": of_real.probabilities, "lightgbm": by_trees},
-            familiar.strangeness(of_real.embeddings, feature_matrix(table, FEATURES)),
-        )
+        said = {**{name: output.probabilities for name, output in seen_by.items()}, TREES: by_trees}
+        said[MEAN] = (said[NETWORKS[-1]] + by_trees) / 2
+        recognised = _named(real, task, said, familiar.strangeness(seen_by[NETWORKS[-1]].embeddings, of_real))
     strange = familiar.strangeness(seen, measured) > ORDINARY_SHARE
-    return _Learnt(trained.test, recognised, float(strange.mean()), auc)
-
-
-def _thinned(particles: pd.DataFrame, sides: pd.Series, most: int) -> pd.Series:
-    """The sides with only so many particles of each label to train, and a fifth to hold out, evenly from all runs."""
-    place_in_run = particles.groupby("run").cumcount()
-    rank = place_in_run.groupby([particles["label"], sides]).rank(method="first")
-    return sides.where(rank <= sides.map({TRAIN: most, VALIDATION: most // 5, TEST: most // 5}), "not used")
+    return _Learnt({name: one.test for name, one in trained.items()}, recognised, float(strange.mean()), auc)
 
 
 def _tensors(lab: Laboratory, particles: pd.DataFrame) -> TensorSet:
@@ -286,10 +287,10 @@ def _measured(real: tuple[RealParticle, ...]) -> pd.DataFrame:
 def _named(
     real: tuple[RealParticle, ...], task: Task, probabilities: dict[str, np.ndarray], strangeness: np.ndarray
 ) -> pd.DataFrame:
-    """One row a real particle: what each model and their mean call it, and how sure of the truth they are."""
+    """One row a real particle: what each model calls it, and how sure of the truth it is."""
     table = pd.DataFrame({"name": [p.name for p in real], "label": [p.label for p in real]})
     truth = [task.classes.index(particle.label) for particle in real]
-    for name, values in {**probabilities, "both": np.mean(list(probabilities.values()), axis=0)}.items():
+    for name, values in probabilities.items():
         table[name] = [task.classes[i] for i in values.argmax(axis=1)]
         table[f"p_{name}"] = values[np.arange(len(real)), truth]
     return table.assign(strangeness=strangeness)

@@ -19,13 +19,48 @@ from icecore_dagster.orchestration.jobs import (
     map_ice,
     map_labelled,
     prepare_labelled,
+    rank_networks,
+    train_autoencoder,
+    train_dense,
     train_forest,
     train_network,
+    train_siamese,
     train_trees,
 )
 from icecore_dagster.orchestration.partitions import SCORED_BY
 from icecore_dagster.particles.laboratory import Laboratory
 from icecore_dagster.simulation.laboratory import simulate_ice, simulate_labelled
+
+
+@dataclass(frozen=True)
+class Training:
+    """One more model that the demonstration trains, small.
+
+    Args:
+        job: that trains it.
+        asset: that it is.
+        config: of the asset, where it differs from the default.
+        partition: of the asset; a key by dimension where it has two.
+    """
+
+    job: str
+    asset: str
+    config: Mapping[str, object]
+    partition: str | Mapping[str, str] | None = None
+
+    @property
+    def key(self) -> str | None:
+        """The partition as Dagster writes it."""
+        if isinstance(self.partition, Mapping):
+            return str(dg.MultiPartitionKey(dict(self.partition)))
+        return self.partition
+
+
+_OTHER_METHODS = (
+    Training(train_autoencoder.name, "autoencoder", {"epochs": 6}, "convolutional"),
+    Training(train_dense.name, "dense_model", {"epochs": 20}, {"features": SCORED_BY.features, "task": "six_class"}),
+    Training(train_siamese.name, "siamese_model", {"epochs": 1, "episodes": 60}),
+)
 
 
 @dataclass(frozen=True)
@@ -40,11 +75,12 @@ class DemoSize:
         per_run: mean particles in one run.
         epochs: passes over the training images by task, enough for the quality gate; the asset's own default is more.
             Only the tasks that are named here are trained.
+        methods: what else is trained, to be looked at.
         mapped: labelled particles on the map.
         seed: the same seed draws the same particles.
     """
 
-    labelled: int = 5_000
+    labelled: int = 4_000
     cores: tuple[str, ...] = ("GRIP_3046", "GRIP_3136", "GRIP_3303", "GRIP_3306")
     segments: tuple[str, ...] = ("0_20", "20_40", "40_55")
     replicates: int = 2
@@ -52,6 +88,7 @@ class DemoSize:
     epochs: Mapping[str, int] = field(
         default_factory=lambda: {"three_class": 2, "six_class": 2, "pollen": 5, "seven_class": 5}
     )
+    methods: tuple[Training, ...] = _OTHER_METHODS
     mapped: int = 1_500
     seed: int = 2021
 
@@ -122,7 +159,7 @@ def _run_if_missing(dagster: Conductor, job: str, assets: Sequence[str]) -> None
 
 
 def _train(dagster: Conductor, size: DemoSize) -> None:
-    """Train the scoring architecture and LightGBM for each task, and the forest; then map the labelled particles."""
+    """Train the scoring network and LightGBM for each task, the forest and the other methods; then map."""
     forest = _launch_if_missing(dagster, train_forest.name, ("isolation_forest",))
     scoring = _launch_network_if_missing(dagster, SCORED_BY.task, size.epochs[SCORED_BY.task])
     others = [task for task in size.epochs if task != SCORED_BY.task]
@@ -131,6 +168,10 @@ def _train(dagster: Conductor, size: DemoSize) -> None:
         key = {"features": SCORED_BY.features, "task": task}
         if not dagster.is_made("lightgbm_model", str(dg.MultiPartitionKey(key))):
             rest.append(dagster.launch_job(train_trees.name, partition=key))
+    for method in size.methods:
+        if not dagster.is_made(method.asset, method.key):
+            config = {"ops": {method.asset: {"config": dict(method.config)}}}
+            rest.append(dagster.launch_job(method.job, partition=method.partition, config=config))
     with tqdm(total=len(forest + scoring + rest), desc="models", unit="model", bar_format=_WAITING) as bar:
         dagster.wait_for_runs(forest + scoring, functools.partial(_show, bar))
         # The map needs the scoring network and the forest alone: it is fitted beside the other trainings.
@@ -148,8 +189,9 @@ def _launch_network_if_missing(dagster: Conductor, task: str, epochs: int) -> li
 
 
 def _report(dagster: Conductor, size: DemoSize) -> None:
-    """Map the ice while the cores' reports are being made."""
+    """Map the ice and compare the networks while the cores' reports are being made."""
     mapped = _launch_if_missing(dagster, map_ice.name, ("ice_umap",))
+    mapped += _launch_if_missing(dagster, rank_networks.name, ("network_leaderboard",))
     _await(dagster, [(name, core) for core in size.cores for name in CORE_ASSETS], "reports")
     dagster.wait_for_runs(mapped)
 

@@ -10,7 +10,14 @@ import pandas as pd
 from icecore_dagster.learning.anomaly.familiarity import ORDINARY_SHARE
 from icecore_dagster.learning.metrics import ClassificationMetrics
 from icecore_dagster.learning.realism.difficulty import PUBLISHED, PUBLISHED_RECALLS
-from icecore_dagster.learning.realism.validation import ARCHITECTURE, COMPARED, RealismFindings, RealParticle
+from icecore_dagster.learning.realism.validation import (
+    COMPARED,
+    MEAN,
+    NETWORKS,
+    TREES,
+    RealismFindings,
+    RealParticle,
+)
 from icecore_dagster.particles.labels import LABEL_KEYS
 from icecore_dagster.particles.tables.store import atomic_files
 from icecore_dagster.reports.figures.drawing import class_colour, class_title, property_title, short_class_title
@@ -60,7 +67,9 @@ def realism_numbers(findings: RealismFindings, command: str) -> dict[str, Any]:
             for row in _histograms(findings)
         ],
         "sum_intensity_below_1e5": float((_properties(findings)[_SUM] < _SMALL_SUM).mean()),
-        "network_test": [s.network.balanced_accuracy if s.network else None for s in findings.seeds],
+        "network_test": {
+            name: [s.networks[name].balanced_accuracy for s in findings.seeds if s.networks] for name in NETWORKS
+        },
         "anomalies_strange": [s.anomalies_strange for s in findings.seeds],
         "anomaly_auc": [s.anomaly_auc for s in findings.seeds],
         "recognised": [{"seed": s.seed, "particles": s.recognised.to_dict(orient="records")} for s in findings.seeds],
@@ -79,7 +88,10 @@ def render_realism_page(findings: RealismFindings, command: str) -> str:
         An HTML document.
     """
     properties = _properties(findings)
-    networks = [s.network.balanced_accuracy for s in findings.seeds if s.network]
+    trained = [s.networks for s in findings.seeds if s.networks]
+    networks = [
+        f"{name} {_spread([of_seed[name].balanced_accuracy for of_seed in trained])}" for name in NETWORKS if trained
+    ]
     return (
         environment()
         .get_template(TEMPLATE)
@@ -100,8 +112,9 @@ def render_realism_page(findings: RealismFindings, command: str) -> str:
             histograms=_histograms(findings),
             below=share(float((properties[_SUM] < _SMALL_SUM).mean())),
             difficulty=_difficulty(findings),
-            network=_spread(networks) if networks else "",
-            architecture=ARCHITECTURE,
+            networks=", ".join(networks),
+            best=NETWORKS[-1],
+            models=", ".join((*NETWORKS, TREES)),
             anomalies=_anomalies(findings),
             recognised=_recognised(findings),
         )
@@ -125,9 +138,9 @@ def _facts(findings: RealismFindings) -> list[tuple[str, str]]:
         facts.append((f"As hard as the study's, {task}", f"{held} of {len(findings.seeds)} sets"))
     named = [s.recognised for s in findings.seeds if len(s.recognised)]
     if named:
-        for title, column in ((f"Real named by {ARCHITECTURE}", "network"), ("Real named by both", "both")):
-            right = [int((table[column] == table["label"]).sum()) for table in named]
-            facts.append((title, f"{', '.join(map(str, right))} of {len(findings.real)}"))
+        for model in (*NETWORKS, TREES, MEAN):
+            right = [int((table[model] == table["label"]).sum()) for table in named]
+            facts.append((f"Real named by {model}", f"{', '.join(map(str, right))} of {len(findings.real)}"))
     return facts
 
 
@@ -227,8 +240,7 @@ def _recognised(findings: RealismFindings) -> list[dict[str, Any]]:
         for table in tables:
             one = table.iloc[i]
             lines = [
-                _named_by(title, one[column], one[f"p_{column}"], one["label"])
-                for title, column in ((ARCHITECTURE, "network"), ("LightGBM", "lightgbm"), ("both", "both"))
+                _named_by(model, one[model], one[f"p_{model}"], one["label"]) for model in (*NETWORKS, TREES, MEAN)
             ]
             strange = float(one["strangeness"])
             lines.append({"text": f"strange {strange:.2f}", "right": strange <= ORDINARY_SHARE})

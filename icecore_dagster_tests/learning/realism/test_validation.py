@@ -7,7 +7,13 @@ import cv2
 import numpy as np
 import pytest
 
-from icecore_dagster.learning.realism.validation import RealismConfig, read_real_particles, validate_simulator
+from icecore_dagster.learning.realism.validation import (
+    MEAN,
+    NETWORKS,
+    RealismConfig,
+    read_real_particles,
+    validate_simulator,
+)
 from icecore_dagster.particles.labels import LABEL_KEYS
 
 
@@ -56,8 +62,8 @@ def test_models_that_saw_drawn_particles_only_name_real_ones_better_than_chance(
     (found,) = validate_simulator(tmp_path, config, real).seeds
     named = found.recognised
     # Chance names one of seven; four or more would happen by chance once in a hundred tries.
-    assert (named["both"] == named["label"]).sum() >= 4
-    assert named["p_both"].mean() > 2 / 7
+    assert (named[MEAN] == named["label"]).sum() >= 4
+    assert named[f"p_{MEAN}"].mean() > 2 / 7
     shutil.rmtree(tmp_path / "seed_1")
 
 
@@ -68,7 +74,7 @@ def test_a_small_set_is_drawn_measured_and_learnt_from(tmp_path):
     (found,) = findings.seeds
     assert len(found.properties) == 800
     assert found.difficulty["three_class"].accuracy > 0.85
-    assert found.network is not None
+    assert set(found.networks) == set(NETWORKS)
     assert 0 <= found.anomalies_strange <= 1
     assert found.recognised.empty
     assert {label: len(sample) for label, sample in findings.samples.items()} == dict.fromkeys(

@@ -8,7 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from icecore_dagster.learning.realism.validation import RealismConfig, RealismFindings, RealParticle, validate_simulator
+from icecore_dagster.learning.realism.validation import (
+    NETWORKS,
+    RealismConfig,
+    RealismFindings,
+    RealParticle,
+    validate_simulator,
+)
 from icecore_dagster.particles.labels import LABEL_KEYS
 from icecore_dagster.reports.simulator.figures import side_by_side
 from icecore_dagster.reports.simulator.page import realism_numbers, render_realism_page, write_realism_page
@@ -26,11 +32,16 @@ def drawn(tmp_path_factory) -> RealismFindings:
 def with_real(drawn) -> RealismFindings:
     """The same with one real particle, named rightly by LightGBM and wrongly by the network."""
     real = RealParticle("grain.png", "camp", drawn.samples["camp"][0].crop)
-    named = {"network": "grim", "p_network": 0.2, "lightgbm": "camp", "p_lightgbm": 0.9, "both": "camp", "p_both": 0.55}
+    says = {"A3": ("grim", 0.2), "hybrid": ("grim", 0.3), "LightGBM": ("camp", 0.9), "mean": ("camp", 0.6)}
+    named = {key: value for model, (name, p) in says.items() for key, value in ((model, name), (f"p_{model}", p))}
     recognised = pd.DataFrame([{"name": "grain.png", "label": "camp", **named, "strangeness": 0.5}])
     (seed,) = drawn.seeds
     found = replace(
-        seed, network=seed.difficulty["six_class"], recognised=recognised, anomalies_strange=0.7, anomaly_auc=0.9
+        seed,
+        networks=dict.fromkeys(NETWORKS, seed.difficulty["six_class"]),
+        recognised=recognised,
+        anomalies_strange=0.7,
+        anomaly_auc=0.9,
     )
     return replace(drawn, seeds=(found,), real=(real,))
 
@@ -48,8 +59,8 @@ def test_a_real_particle_is_shown_with_what_each_model_calls_it(with_real):
     assert "grain.png" in page
     assert "A3 0.20: Basaltic tephra" in page
     assert "LightGBM 0.90<" in page
-    assert "0 of 1" in page, "named by the network"
-    assert "1 of 1" in page, "named by both"
+    assert "0 of 1" in page, "named by the networks"
+    assert "1 of 1" in page, "named by LightGBM and the mean"
 
 
 def test_the_numbers_beside_the_page_are_those_measured(with_real, tmp_path):
