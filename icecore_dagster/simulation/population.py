@@ -64,9 +64,10 @@ class Candidate:
 
 
 SIZES: dict[str, Sizes | Mixture] = {
-    # Grain sizes of "very fine" corundum and of ice dust fall off above about 2 um; the instrument sees the tail.
+    # Grain sizes fall off above about 2 um, and the corundum was chosen to have those of polar dust (published); the
+    # instrument sees the tail. Ice holds a coarse grain now and then.
     "dust": Sizes(2.1, 0.36, 1.4, 15.0),
-    "ice dust": Sizes(2.9, 0.45, 1.5, 30.0),
+    "ice dust": Sizes(2.2, 0.42, 1.4, 30.0),
     # Published panel of cleaned grains: median 23.5, ln-sd 0.44. Cleaning kept 13 % of the felsic (7,625 of about
     # 60,640) and 42 % of the basaltic particles (6,271 of about 14,793); what it took were small fragments, whose sizes
     # are a guess.

@@ -8,6 +8,7 @@ import pytest
 
 from icecore_dagster.learning.models.card import ModelNotFoundError
 from icecore_dagster.orchestration.jobs import CORE_ASSETS, SEGMENT_ASSETS
+from icecore_dagster.orchestration.partitions import SCORED_BY
 from icecore_dagster.particles.intake.cells import SegmentError
 from icecore_dagster.particles.intake.crops import stream_crops
 from icecore_dagster.particles.tables.store import count_rows, read_table
@@ -130,7 +131,7 @@ def test_a_network_shows_its_filters_and_how_it_did_by_class_with_intervals(trai
 def test_the_leaderboard_marks_the_best_network_of_each_task(trained):
     result = trained.make("network_leaderboard")
     metadata = metadata_of(result, "network_leaderboard")
-    assert metadata["best for seven_class"].value == "A3"
+    assert metadata["best for seven_class"].value == SCORED_BY.architecture
     assert metadata["dagster/row_count"].value == 1
     assert "data:image/png;base64," in metadata["networks"].value
     assert "| seven_class | A3 | best |" in metadata["head"].value

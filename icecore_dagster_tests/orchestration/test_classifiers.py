@@ -23,7 +23,8 @@ def test_there_is_a_partition_for_every_task_and_feature_set():
 
 
 @pytest.mark.parametrize(
-    ("features", "needed"), [("learned", ["A3|pollen"]), ("properties", []), ("properties_transfer", [])]
+    ("features", "needed"),
+    [("learned", [f"{SCORED_BY.architecture}|pollen"]), ("properties", []), ("properties_transfer", [])],
 )
 def test_only_learned_features_depend_on_a_network_and_only_on_that_of_their_task(features, needed):
     asked = classifiers.subset_with_partition_keys([key(features, "pollen")])

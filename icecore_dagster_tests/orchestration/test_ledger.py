@@ -15,6 +15,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("laboratory")]
 
 def test_every_scoring_is_kept_and_summed_with_every_training(bench):
     (cell,) = bench.add_cells(CORE, "0_20")
+    # The copied laboratory may have been scored by other tests already.
+    bench.lab.store.table(SCORING_ENERGY.name, CORE, "0_20").unlink(missing_ok=True)
     bench.make(*SEGMENT_ASSETS, partition=cell)
     bench.make(*SEGMENT_SCORES, partition=cell)
     spent = read_table(bench.lab.store.table(SCORING_ENERGY.name, CORE, "0_20"))

@@ -41,7 +41,10 @@ class NetworkConfig(dg.Config):
         default="", description="Name of a searched configuration whose constants replace those below; empty for none"
     )
     batch_size: int = Field(default=32, ge=1, description="Images a step")
-    balanced: bool = Field(default=False, description="Draw equally many images of each class in every epoch")
+    balanced: bool = Field(
+        default=True,
+        description="Draw equally many images of each class in every epoch; what the laboratory imaged most is not what ice holds most",
+    )
     seed: int = Field(default=0, description="Of initial weights, order and random changes")
     threads: int = Field(
         default_factory=half_of_the_cores, ge=1, description="Cores to use; two models train at a time"

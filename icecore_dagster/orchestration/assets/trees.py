@@ -37,7 +37,10 @@ class GradientBoostingConfig(dg.Config):
         description="What is made small: cross-entropy, or the focal loss of each class against the rest "
         "(alpha 0.75, gamma 2), which counts hard particles more",
     )
-    balanced: bool = Field(default=False, description="Weigh classes so that each counts the same")
+    balanced: bool = Field(
+        default=True,
+        description="Weigh classes so that each counts the same; what the laboratory imaged most is not what ice holds most",
+    )
     seed: int = Field(default=0, description="Of the sampling within LightGBM")
     leave_out: list[str] = leave_out()
     threads: int = Field(
@@ -105,7 +108,10 @@ class DenseNetworkConfig(dg.Config):
     learning_rate: float = Field(default=DenseConfig().learning_rate, gt=0, description="Of Adam")
     batch_size: int = Field(default=DenseConfig().batch_size, ge=2, description="Particles a step")
     split: SplitKind = Field(default=SplitKind.BY_RUN, description="By run; by image is the study's, for comparison")
-    balanced: bool = Field(default=False, description="Weigh classes so that each counts the same")
+    balanced: bool = Field(
+        default=True,
+        description="Weigh classes so that each counts the same; what the laboratory imaged most is not what ice holds most",
+    )
     seed: int = Field(default=0, description="Of initial weights, order and dropout")
     leave_out: list[str] = leave_out()
     threads: int = Field(
