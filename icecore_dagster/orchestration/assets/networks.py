@@ -43,7 +43,7 @@ class NetworkConfig(dg.Config):
     batch_size: int = Field(default=32, ge=1, description="Images a step")
     balanced: bool = Field(
         default=True,
-        description="Draw equally many images of each class in every epoch; what the laboratory imaged most is not what ice holds most",
+        description="Draw equally many images of each class in every epoch: ice holds other shares",
     )
     seed: int = Field(default=0, description="Of initial weights, order and random changes")
     threads: int = Field(

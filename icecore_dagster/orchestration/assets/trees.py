@@ -39,7 +39,7 @@ class GradientBoostingConfig(dg.Config):
     )
     balanced: bool = Field(
         default=True,
-        description="Weigh classes so that each counts the same; what the laboratory imaged most is not what ice holds most",
+        description="Weigh classes so that each counts the same: ice holds other shares",
     )
     seed: int = Field(default=0, description="Of the sampling within LightGBM")
     leave_out: list[str] = leave_out()
@@ -110,7 +110,7 @@ class DenseNetworkConfig(dg.Config):
     split: SplitKind = Field(default=SplitKind.BY_RUN, description="By run; by image is the study's, for comparison")
     balanced: bool = Field(
         default=True,
-        description="Weigh classes so that each counts the same; what the laboratory imaged most is not what ice holds most",
+        description="Weigh classes so that each counts the same: ice holds other shares",
     )
     seed: int = Field(default=0, description="Of initial weights, order and dropout")
     leave_out: list[str] = leave_out()
