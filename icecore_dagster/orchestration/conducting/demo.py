@@ -59,7 +59,7 @@ class Training:
 _OTHER_METHODS = (
     Training(train_autoencoder.name, "autoencoder", {"epochs": 6}, "convolutional"),
     Training(train_dense.name, "dense_model", {"epochs": 20}, {"features": SCORED_BY.features, "task": "six_class"}),
-    Training(train_siamese.name, "siamese_model", {"epochs": 1, "episodes": 60}),
+    Training(train_siamese.name, "siamese_model", {"epochs": 1, "episodes": 40}),
 )
 
 
@@ -86,10 +86,10 @@ class DemoSize:
     replicates: int = 2
     per_run: int = 500
     epochs: Mapping[str, int] = field(
-        default_factory=lambda: {"three_class": 2, "six_class": 2, "pollen": 5, "seven_class": 5}
+        default_factory=lambda: {"three_class": 1, "six_class": 2, "pollen": 4, "seven_class": 4}
     )
     methods: tuple[Training, ...] = _OTHER_METHODS
-    mapped: int = 1_500
+    mapped: int = 1_200
     seed: int = 2021
 
     @property
