@@ -5,6 +5,7 @@ import pytest
 
 from icecore_dagster.learning.few_labels.files import SIAMESE_MODEL, load_siamese
 from icecore_dagster.orchestration.jobs import SEGMENT_ASSETS
+from icecore_dagster.orchestration.partitions import SCORED_BY
 from icecore_dagster.particles.tables.store import read_table
 from icecore_dagster.scoring.core.rollup import CoreNotScoredError
 from icecore_dagster.scoring.similar import By, Metric, distances, find_similar
@@ -41,7 +42,7 @@ def test_the_asset_shows_accuracy_pictures_energy_and_where_it_lies(trained, sia
         assert "data:image/png;base64," in metadata[name].value
     assert "40 %" in metadata["energy estimated by"].value
     assert "standardised properties" in metadata["accuracy"].value
-    assert "classifier A3 (seven_class)" in metadata["accuracy"].value
+    assert f"classifier {SCORED_BY.architecture} ({SCORED_BY.task})" in metadata["accuracy"].value
     assert metadata["folder"].value.endswith(SIAMESE_MODEL)
     assert "grim" not in card.classes
     assert card.metrics["compared_with"]
