@@ -23,7 +23,8 @@ class StudySize:
         most_of_label: training images of each label that a network sees; None for all.
         slow_epochs: as `epochs`, for networks of more than `slow_parameters` weights.
         slow_most_of_label: as `most_of_label`, for those.
-        by_image: whether networks are also trained on the study's split by image.
+        by_image: whether all but slow networks are also trained on the study's split by image; the others only where a
+            figure so divided was published.
         cores: cores to draw where no ice is there.
         segments: of each core.
         per_run: mean particles of a run of ice.
@@ -56,8 +57,8 @@ FULL = StudySize(
     labelled=136_022,
     epochs=20,
     most_of_label=2_000,
-    slow_epochs=6,
-    slow_most_of_label=800,
+    slow_epochs=4,
+    slow_most_of_label=500,
     by_image=True,
     cores=_GRIP,
     segments=("0_20", "20_40", "40_55"),

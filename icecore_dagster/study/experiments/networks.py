@@ -7,7 +7,7 @@ import numpy as np
 from icecore_dagster.learning.energy import EnergyUse
 from icecore_dagster.learning.labelled_set import SplitKind
 from icecore_dagster.learning.metrics import ClassificationMetrics
-from icecore_dagster.learning.networks.architectures import ARCHITECTURES, build_network
+from icecore_dagster.learning.networks.architectures import ARCHITECTURES, parameter_count
 from icecore_dagster.learning.networks.fit import FittedNetwork, fit_network
 from icecore_dagster.learning.networks.training import TrainingConfig
 from icecore_dagster.particles.labels import TASKS
@@ -24,7 +24,7 @@ def count_parameters(bench: Bench) -> Iterator[Measurement]:
     """Weights of every registered network, at the published number of classes where there is one."""
     for key, plan in ARCHITECTURES.items():
         classes = plan.published_classes or len(TASKS["seven_class"].classes)
-        weights = sum(weight.numel() for weight in build_network(key, classes).parameters())
+        weights = parameter_count(key, classes)
         yield Measurement(f"parameters.{key}", "", key, f"weights with {classes} classes", weights, n=classes)
 
 
@@ -37,7 +37,8 @@ def train(bench: Bench, task: str, architecture: str) -> Iterator[Measurement]:
     The model that is left in use is the one by run.
     """
     stem = f"{task}.{architecture}"
-    if bench.size.by_image or any(name.startswith(f"{stem}.by_image.") for name in PUBLISHED):
+    published = any(name.startswith(f"{stem}.by_image.") for name in PUBLISHED)
+    if published or (bench.size.by_image and not _is_slow(bench, task, architecture)):
         fitted = _fitted(bench, task, architecture, SplitKind.BY_IMAGE)
         yield from of_classifier(
             f"{stem}.by_image", task, architecture, fitted.trained.test, "by image", note=_how(fitted)
@@ -51,7 +52,7 @@ def train(bench: Bench, task: str, architecture: str) -> Iterator[Measurement]:
 
 def _fitted(bench: Bench, task: str, architecture: str, split: SplitKind) -> FittedNetwork:
     size = bench.size
-    slow = _weights(architecture, task) > size.slow_parameters
+    slow = _is_slow(bench, task, architecture)
     config = TrainingConfig(
         epochs=size.slow_epochs if slow else size.epochs,
         most_of_label=size.slow_most_of_label if slow else size.most_of_label,
@@ -61,8 +62,8 @@ def _fitted(bench: Bench, task: str, architecture: str, split: SplitKind) -> Fit
     return fit_network(bench.lab, task, architecture, config, split=split, country=bench.country)
 
 
-def _weights(architecture: str, task: str) -> int:
-    return sum(weight.numel() for weight in build_network(architecture, len(TASKS[task].classes)).parameters())
+def _is_slow(bench: Bench, task: str, architecture: str) -> bool:
+    return parameter_count(architecture, len(TASKS[task].classes)) > bench.size.slow_parameters
 
 
 def _how(fitted: FittedNetwork) -> str:
