@@ -12,12 +12,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+_FARTHEST_SD = 5.0
+"""A grain ten times as large as those learnt from is large, and no more can be said of it."""
+
 
 class PropertyBranch(nn.Module):
     """A perceptron on measured properties, which it first scales by what the training particles were like.
 
     Mean and standard deviation are buffers: they are saved with the weights, and the particles that are scored never
-    change them. A missing or infinite property counts as the mean.
+    change them. A missing or infinite property counts as the mean, one that lies far out as `_FARTHEST_SD`.
 
     Args:
         properties: how many there are.
@@ -55,7 +58,7 @@ class PropertyBranch(nn.Module):
     def forward(self, properties: Tensor) -> Tensor:
         """Activations (n, units of the last layer) from float (n, f)."""
         scaled = (properties - self.mean) / self.sd
-        return self.layers(scaled.where(scaled.isfinite(), 0.0))
+        return self.layers(scaled.where(scaled.isfinite(), 0.0).clamp(-_FARTHEST_SD, _FARTHEST_SD))
 
 
 class ParticleNetwork(nn.Module):

@@ -26,6 +26,12 @@ def test_properties_are_scaled_by_the_training_particles_and_missing_ones_count_
     np.testing.assert_allclose(scaled, [[1.0, 0.0], [0.0, 0.0], [0.0, 2.0]], atol=1e-6)
 
 
+def test_a_property_far_beyond_what_was_learnt_from_counts_as_five_standard_deviations() -> None:
+    branch = PropertyBranch(1, (4,), 0.0)
+    branch.learn_scale(torch.tensor([[1.0], [3.0]]))
+    np.testing.assert_allclose(_scaled(branch, [[1e6], [-1e6], [6.0]]), [[5.0], [-5.0], [4.0]])
+
+
 def test_a_property_that_never_varies_or_was_never_measured_says_nothing() -> None:
     branch = PropertyBranch(2, (4,), 0.0)
     branch.learn_scale(torch.tensor([[7.0, np.nan], [7.0, np.nan]]))
