@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 IMAGE_PX = 64
-"""Side of the images; a quarter of the networks' pixels costs a quarter of the time and no separating power."""
+"""Side of the images; a quarter of the networks' pixels, for speed."""
 PREPARATION_VERSION = 1
 """Raised whenever `contrast_of` would give other values for the same image."""
 BATCH_SIZE = 64

@@ -11,7 +11,7 @@ from upath import UPath
 from icecore_dagster.learning.dense.network import build_dense, dense_probabilities
 from icecore_dagster.learning.dense.training import TrainedDense
 from icecore_dagster.learning.models.card import ModelCard, Provenance, load_model, save_model
-from icecore_dagster.learning.models.files import new_card
+from icecore_dagster.learning.models.files import metrics_by_epoch, new_card
 from icecore_dagster.learning.trees.boosting import feature_matrix
 
 if TYPE_CHECKING:
@@ -52,13 +52,7 @@ def save_dense(
         features=trained.features,
         built_on=built_on or {},
         config=asdict(trained.config),
-        metrics={
-            "validation": trained.validation.model_dump(mode="json"),
-            "test": trained.test.model_dump(mode="json"),
-            "best_epoch": trained.best_epoch,
-            # Without the clock, so that the same training gives the same content.
-            "history": trained.history.drop(columns="seconds").to_dict(orient="records"),
-        },
+        metrics=metrics_by_epoch(trained),
     )
     return save_model(root, card, save({name: value.contiguous() for name, value in trained.state.items()}))
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,7 @@ from upath import UPath
 from icecore_dagster.learning.anomaly.forest import DustForest, TrainedForest
 from icecore_dagster.learning.anomaly.separation import Separation
 from icecore_dagster.learning.maps import FittedMap, MapConfig
+from icecore_dagster.learning.metrics import ClassificationMetrics
 from icecore_dagster.learning.models.card import (
     ModelCard,
     ModelKind,
@@ -90,13 +91,7 @@ def save_network(root: UPath | Path, trained: TrainedNetwork, provenance: Proven
         features=trained.features,
         transform=trained.transform,
         config={**asdict(trained.config), "start": trained.start},
-        metrics={
-            "validation": trained.validation.model_dump(mode="json"),
-            "test": trained.test.model_dump(mode="json"),
-            "best_epoch": trained.best_epoch,
-            # Without the clock, so that the same training gives the same content.
-            "history": trained.history.drop(columns="seconds").to_dict(orient="records"),
-        },
+        metrics=metrics_by_epoch(trained),
     )
     return save_model(root, card, save({name: value.contiguous() for name, value in trained.state.items()}))
 
@@ -237,6 +232,37 @@ def held_out_dust(scores: np.ndarray) -> dict[str, Any]:
     return {
         "held_out_dust": len(scores),
         "held_out_dust_quantiles": {str(q): float(np.quantile(scores, q)) for q in shares},
+    }
+
+
+class TrainedByEpoch(Protocol):
+    """What is known of a classifier that was trained epoch by epoch."""
+
+    @property
+    def validation(self) -> ClassificationMetrics:
+        """Metrics on the validation particles."""
+
+    @property
+    def test(self) -> ClassificationMetrics:
+        """Metrics on the test particles."""
+
+    @property
+    def best_epoch(self) -> int:
+        """Epoch whose weights were kept."""
+
+    @property
+    def history(self) -> pd.DataFrame:
+        """One row an epoch."""
+
+
+def metrics_by_epoch(trained: TrainedByEpoch) -> dict[str, Any]:
+    """The metrics of such a classifier as its card holds them."""
+    return {
+        "validation": trained.validation.model_dump(mode="json"),
+        "test": trained.test.model_dump(mode="json"),
+        "best_epoch": trained.best_epoch,
+        # Without the clock, so that the same training gives the same content.
+        "history": trained.history.drop(columns="seconds").to_dict(orient="records"),
     }
 
 
