@@ -5,7 +5,7 @@ import dagster as dg
 AC = dg.AutomationCondition
 
 SCORED_IN_THE_SAME_RUN = "icecore/scored-in-the-same-run"
-"""Tag of runs that score what they read: nothing needs to follow from what they made."""
+"""Tag of the jobs that score what they make: no scoring needs to follow from it."""
 
 _MADE_TO_BE_SCORED = (
     AC.newly_updated()
@@ -26,9 +26,9 @@ WHEN_INPUTS_ARE_SOUND = (
 """For what is made per segment.
 
 since_last_handled: an input was made anew after this cell was last made or requested, in a run that does not make this
-    cell as well. The landing sensor's runs that do carry a tag: whether such a run is still going on is looked up later
-    than what it has made, so that a cell would now and then be asked for that was just being made. Plain `eager` would
-    ask for every new cell besides, because it is missing.
+    cell as well. The jobs that do are tagged, so that their runs are known by it whoever started them (the landing
+    folder, a backfill, a person): a job's run does not say which assets it makes, and whether it is still going on is
+    looked up later than what it has made. Plain `eager` would ask for every new cell besides, because it is missing.
 but for the network: a new network is followed by a new labelled map, and only then do the models belong together
     again; the map's renewal is what makes the segments score anew.
 ~any_deps_missing, ~any_deps_in_progress, ~in_progress: every input is there, none of them nor this cell is being made.

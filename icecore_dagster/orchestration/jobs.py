@@ -2,11 +2,15 @@
 
 import dagster as dg
 
+from icecore_dagster.orchestration.automation import SCORED_IN_THE_SAME_RUN
+
 SEGMENT_INGEST = ("segment_particles",)
 SEGMENT_SCORES = ("segment_predictions", "segment_anomaly_scores", "segment_embedding")
 SEGMENT_ASSETS = (*SEGMENT_INGEST, "segment_crops", *SEGMENT_SCORES)
 CORE_ASSETS = ("class_distribution", "anomaly_ranking", "core_report")
 LABELLED_ASSETS = ("synthetic_particles", "synthetic_split", "synthetic_tensors")
+
+_SCORES_WHAT_IT_MAKES = {SCORED_IN_THE_SAME_RUN: "yes"}
 
 ingest_segment = dg.define_asset_job(
     "ingest_segment",
@@ -17,11 +21,13 @@ score_segment = dg.define_asset_job(
     "score_segment",
     selection=dg.AssetSelection.assets("segment_crops", *SEGMENT_SCORES),
     description="Pack and score a segment that has been read.",
+    tags=_SCORES_WHAT_IT_MAKES,
 )
 process_segment = dg.define_asset_job(
     "process_segment",
     selection=dg.AssetSelection.assets(*SEGMENT_ASSETS),
     description="Read and score one segment from the landing folder; backfill a core with this.",
+    tags=_SCORES_WHAT_IT_MAKES,
 )
 prepare_labelled = dg.define_asset_job(
     "prepare_labelled",

@@ -5,7 +5,6 @@ import time
 import dagster as dg
 
 from icecore_dagster.orchestration.arrivals import Memory, Patience, decide
-from icecore_dagster.orchestration.automation import SCORED_IN_THE_SAME_RUN
 from icecore_dagster.orchestration.jobs import ingest_segment, process_segment
 from icecore_dagster.orchestration.partitions import SCORED_BY, cell_key, cores, segments
 from icecore_dagster.orchestration.resources import LaboratoryResource
@@ -38,7 +37,6 @@ def landing_sensor(context: dg.SensorEvaluationContext, laboratory: LaboratoryRe
             tags={
                 "icecore/runs": ", ".join(request.runs),
                 "icecore/fingerprint": request.fingerprint[:16],
-                **({SCORED_IN_THE_SAME_RUN: "yes"} if job == process_segment.name else {}),
             },
         )
         for request in decision.requests

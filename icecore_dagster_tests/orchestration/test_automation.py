@@ -53,6 +53,22 @@ def test_a_bad_segment_gates_itself_alone(bench):
     assert all(wanted[name] == {good} for name in SCORED)
 
 
+@pytest.mark.parametrize("job", ["process_segment", "score_segment"])
+def test_nothing_follows_a_run_that_scores_what_it_makes_even_halfway(bench, job):
+    (cell,) = bench.add_cells(CORE, "0_20")
+    bench.make("segment_particles", *SCORED, partition=cell)
+    bench.make(*ROLLED_UP, partition=CORE)
+    _, cursor = requested(bench)
+    bench.defs.resolve_job_def(job).execute_in_process(
+        instance=bench.instance, partition_key=cell, asset_selection=[dg.AssetKey("segment_crops")]
+    )
+    wanted, cursor = requested(bench, cursor)
+    assert wanted == {}
+    bench.make("segment_crops", partition=cell)
+    wanted, _ = requested(bench, cursor)
+    assert set(wanted) >= SCORED - {"segment_crops"}
+
+
 def test_a_core_is_rolled_up_once_when_its_segments_are_done(bench):
     _, cursor = requested(bench)
     cell, _ = bench.add_cells(CORE, "0_20", "20_40")
