@@ -17,7 +17,7 @@ def test_no_file_of_a_laboratory_is_a_pickle(bench):
     bench.make(*CORE_ASSETS, partition=CORE)
     files = [path for path in bench.lab.data.rglob("*") if path.is_file()]
     kinds = {path.suffix for path in files}
-    assert kinds >= {".parquet", ".safetensors", ".txt", ".skops", ".json", ".npy", ".html"}
+    assert kinds >= {".parquet", ".safetensors", ".txt", ".json", ".npy", ".html"}
     assert list(pickles_in(bench.lab.data)) == []
     planted = bench.lab.data / "results" / "models" / "weights.bin"
     planted.write_bytes(pickle.dumps({"weights": [0.0]}))

@@ -7,19 +7,16 @@ al. 2008, Proc. IEEE ICDM 8, 413-422).
 import logging
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from icecore_dagster.learning.anomaly.isolation import IsolationTrees
 from icecore_dagster.learning.anomaly.separation import DUST, Separation, separation_from, separation_of
 from icecore_dagster.learning.networks.training import LabelledDataError
 from icecore_dagster.learning.trees.boosting import feature_matrix
 from icecore_dagster.particles.properties import FEATURES
 from icecore_dagster.particles.split import TEST, TRAIN, VALIDATION
-
-if TYPE_CHECKING:
-    from sklearn.ensemble import IsolationForest
 
 log = logging.getLogger(__name__)
 
@@ -46,13 +43,13 @@ class DustForest:
     """A grown forest with everything needed to score.
 
     Attributes:
-        forest: scikit-learn's isolation forest.
+        trees: of the forest.
         features: columns in the order that it expects.
         medians: value that stands in for each property where it is missing: the training dust's median.
         held_out_dust_scores: float64 (m,), scores of dust that it was not grown on, ascending.
     """
 
-    forest: "IsolationForest"
+    trees: IsolationTrees
     features: tuple[str, ...]
     medians: dict[str, float]
     held_out_dust_scores: np.ndarray
@@ -71,9 +68,7 @@ class DustForest:
         """
         if len(particles) == 0:
             return np.empty(0)
-        return self.forest.decision_function(
-            _filled(feature_matrix(particles, self.features), self.features, self.medians)
-        )
+        return self.trees.score(_filled(feature_matrix(particles, self.features), self.features, self.medians))
 
     def dust_share_more_anomalous(self, scores: np.ndarray) -> np.ndarray:
         """Share of held-out dust that is at least as anomalous: the rate at which dust would be taken for a find.
@@ -93,22 +88,20 @@ class CrowdForest:
     """A forest grown on particles of which nothing is known but that nearly all are ordinary.
 
     Attributes:
-        forest: scikit-learn's isolation forest; None where there were too few particles to grow one.
+        trees: of the forest; None where there were too few particles to grow one.
         features: columns in the order that it expects.
         medians: value that stands in for each property where it is missing: the crowd's median.
     """
 
-    forest: "IsolationForest | None"
+    trees: IsolationTrees | None
     features: tuple[str, ...]
     medians: dict[str, float]
 
     def score(self, particles: pd.DataFrame) -> np.ndarray:
         """How odd each particle is in the crowd: float64 (n,), more negative is more anomalous; 0 without a forest."""
-        if self.forest is None or len(particles) == 0:
+        if self.trees is None or len(particles) == 0:
             return np.zeros(len(particles))
-        return self.forest.decision_function(
-            _filled(feature_matrix(particles, self.features), self.features, self.medians)
-        )
+        return self.trees.score(_filled(feature_matrix(particles, self.features), self.features, self.medians))
 
 
 @dataclass(frozen=True)
@@ -168,11 +161,11 @@ def train_forest(
         )
     matrix = feature_matrix(features, columns)
     medians = _medians(matrix[train], columns)
-    forest = _grown(_filled(matrix[train], columns, medians), config)
-    scores = forest.decision_function(_filled(matrix[held_out], columns, medians))
+    trees = _grown(_filled(matrix[train], columns, medians), config)
+    scores = trees.score(_filled(matrix[held_out], columns, medians))
     dust_scores = np.sort(scores[label[held_out] == DUST])
     log.info("forest grown on %d dust particles, held against %d", train.sum(), len(dust_scores))
-    model = DustForest(forest, tuple(columns), medians, dust_scores)
+    model = DustForest(trees, tuple(columns), medians, dust_scores)
     run_of = None if runs is None else np.asarray(list(runs), dtype=object)[held_out]
     return TrainedForest(
         model=model,
@@ -202,19 +195,20 @@ def grow_in_crowd(
         name: float(np.median(column[has])) if has.any() else 0.0
         for name, column, has in zip(columns, matrix.T, known.T, strict=True)
     }
-    forest = _grown(_filled(matrix, columns, medians), config or ForestConfig()) if len(matrix) > 1 else None
-    return CrowdForest(forest, tuple(columns), medians)
+    trees = _grown(_filled(matrix, columns, medians), config or ForestConfig()) if len(matrix) > 1 else None
+    return CrowdForest(trees, tuple(columns), medians)
 
 
-def _grown(matrix: np.ndarray, config: ForestConfig) -> "IsolationForest":
+def _grown(matrix: np.ndarray, config: ForestConfig) -> IsolationTrees:
     from sklearn.ensemble import IsolationForest
 
-    return IsolationForest(
+    grown = IsolationForest(
         n_estimators=config.trees,
         max_samples=min(config.particles_a_tree, len(matrix)),
         random_state=config.seed,
         n_jobs=config.threads,
-    ).fit(matrix)
+    )
+    return IsolationTrees.of(grown.fit(matrix))
 
 
 def _medians(matrix: np.ndarray, columns: Sequence[str]) -> dict[str, float]:

@@ -1,7 +1,7 @@
 """Model files: what a saved model says about itself, and how it is saved, found again and checked.
 
 A model is a folder named by its content hash, holding the weights and `card.json`; `current.json` beside the folders
-names the one in use. Weights are safetensors, LightGBM text or skops: formats that hold numbers, never code to run.
+names the one in use. Weights are safetensors or LightGBM text: formats that hold numbers, never code to run.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ ModelKind = Literal["network", "trees", "forest", "map", "dense", "autoencoder",
 WEIGHTS_FILE: dict[ModelKind, str] = {
     "network": "weights.safetensors",
     "trees": "trees.txt",
-    "forest": "forest.skops",
+    "forest": "forest.safetensors",
     "map": "map.safetensors",
     "dense": "weights.safetensors",
     "autoencoder": "weights.safetensors",

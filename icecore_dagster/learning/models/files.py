@@ -1,8 +1,5 @@
 """Each kind of model to and from its weights file: network, trees, forest and map."""
 
-import io
-import json
-import zipfile
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -14,6 +11,7 @@ import pandas as pd
 from upath import UPath
 
 from icecore_dagster.learning.anomaly.forest import DustForest, TrainedForest
+from icecore_dagster.learning.anomaly.isolation import IsolationTrees
 from icecore_dagster.learning.anomaly.separation import Separation
 from icecore_dagster.learning.maps import FittedMap, MapConfig
 from icecore_dagster.learning.metrics import ClassificationMetrics
@@ -34,8 +32,7 @@ if TYPE_CHECKING:
 
     from icecore_dagster.learning.networks.modules import ParticleNetwork
 
-# The only type beyond skops' own list that a forest holds: scikit-learn's array of nodes.
-_TRUSTED_IN_FOREST = ["sklearn.tree._tree.Tree"]
+_HELD_OUT = "held_out_dust_scores"
 
 
 @dataclass(frozen=True)
@@ -148,15 +145,14 @@ def load_trees(root: UPath | Path) -> TreesModel:
 
 
 def save_forest(root: UPath | Path, trained: TrainedForest, provenance: Provenance) -> ModelCard:
-    """Save a grown forest with its held-out dust scores as skops and make it current; returns its card."""
-    import skops.io
+    """Save a grown forest with its held-out dust scores as safetensors and make it current; returns its card."""
+    from safetensors.numpy import save
 
     model = trained.model
-    content = {"forest": model.forest, "held_out_dust_scores": model.held_out_dust_scores}
     card = new_card(
         "forest",
         provenance,
-        ("scikit-learn", "skops", "numpy"),
+        ("scikit-learn", "numpy"),
         features=model.features,
         medians=model.medians,
         config=asdict(trained.config),
@@ -166,22 +162,17 @@ def save_forest(root: UPath | Path, trained: TrainedForest, provenance: Provenan
             **held_out_dust(model.held_out_dust_scores),
         },
     )
-    return save_model(root, card, _same_bytes(skops.io.dumps(content)))
+    return save_model(root, card, save({**vars(model.trees), _HELD_OUT: model.held_out_dust_scores}))
 
 
 def load_forest(root: UPath | Path) -> ForestModel:
-    """Read the current forest; raises as `load_model`, or if the file holds anything but a forest."""
-    import skops.io
+    """Read the current forest; raises as `load_model`."""
+    from safetensors.numpy import load
 
     card, weights = load_model(root, "forest")
-    if unexpected := set(skops.io.get_untrusted_types(data=weights)) - set(_TRUSTED_IN_FOREST):
-        raise ModelMismatchError(
-            f"{root}: the forest's file holds {sorted(unexpected)}; do not use it, train the forest again"
-        )
-    content = skops.io.loads(weights, trusted=_TRUSTED_IN_FOREST)
-    return ForestModel(
-        card, DustForest(content["forest"], card.features, dict(card.medians), content["held_out_dust_scores"])
-    )
+    arrays = load(weights)
+    held_out = arrays.pop(_HELD_OUT)
+    return ForestModel(card, DustForest(IsolationTrees(**arrays), card.features, dict(card.medians), held_out))
 
 
 def save_map(root: UPath | Path, fitted: FittedMap, network: ModelCard, provenance: Provenance) -> ModelCard:
@@ -284,35 +275,3 @@ def new_card(kind: ModelKind, provenance: Provenance, libraries: tuple[str, ...]
         created_at=datetime.now(UTC),
         **fields,
     )
-
-
-def _same_bytes(archive: bytes) -> bytes:
-    """A skops archive whose bytes depend on its content alone.
-
-    skops numbers nodes and names array files by memory address and stamps each member with the time; here they are
-    numbered in order of appearance and stamped alike, so that the same forest has the same hash.
-    """
-    numbers: dict[str, int] = {}
-
-    def renumbered(node: Any) -> Any:
-        if isinstance(node, list):
-            return [renumbered(item) for item in node]
-        if not isinstance(node, dict):
-            return node
-        out = {key: renumbered(value) for key, value in node.items()}
-        if isinstance(node.get("__id__"), int):
-            out["__id__"] = numbers.setdefault(str(node["__id__"]), len(numbers))
-        if isinstance(node.get("file"), str):
-            stem = Path(node["file"]).stem
-            out["file"] = f"{numbers.setdefault(stem, len(numbers))}{Path(node['file']).suffix}"
-        return out
-
-    target = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(archive)) as source, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as stable:
-        members = {"schema.json": json.dumps(renumbered(json.loads(source.read("schema.json")))).encode()}
-        for name in source.namelist():
-            if name != "schema.json":
-                members[f"{numbers[Path(name).stem]}{Path(name).suffix}"] = source.read(name)
-        for name in sorted(members):
-            stable.writestr(zipfile.ZipInfo(name), members[name], zipfile.ZIP_DEFLATED)
-    return target.getvalue()

@@ -1,5 +1,4 @@
 import json
-import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -213,21 +212,12 @@ def test_a_model_that_does_not_fit_is_refused_with_what_to_do(asked: dict[str, o
         check_fits(card, **asked)
 
 
-def test_a_forest_file_that_holds_anything_else_is_not_loaded(tmp_path: Path) -> None:
-    import skops.io
-
-    card = _card(kind="forest", features=("length_um",), medians={"length_um": 1.0})
-    save_model(tmp_path, card, skops.io.dumps({"forest": os.system, "held_out_dust_scores": np.zeros(1)}))
-    with pytest.raises(ModelMismatchError, match="do not use it"):
-        model_files.load_forest(tmp_path)
-
-
 def test_no_saved_file_is_a_pickle(models: Models, tmp_path: Path) -> None:
     model_files.save_network(tmp_path / "n", models.network, PROVENANCE)
     model_files.save_trees(tmp_path / "t", models.trees, PROVENANCE)
     model_files.save_forest(tmp_path / "f", models.forest, PROVENANCE)
     names = {file.suffix for file in tmp_path.rglob("*") if file.is_file()}
-    assert names == {".safetensors", ".txt", ".skops", ".json"}
+    assert names == {".safetensors", ".txt", ".json"}
     for file in tmp_path.rglob("*"):
         if file.is_file():
             assert not file.read_bytes().startswith(b"\x80")
