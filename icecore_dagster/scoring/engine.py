@@ -1,11 +1,14 @@
 """Scoring a stream of particles: images and properties in, predictions, anomaly scores and embeddings out.
 
-One pass through the network serves predictions and embeddings. Memory is bounded by a block, and a particle's scores do
-not depend on the block or batch that it came in.
+One pass through the network serves predictions and embeddings. While the network looks at one block, the next is
+being read and the last is being finished; memory is bounded by these three, and a particle's scores do not depend on
+the block that it came in.
 """
 
 import logging
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,20 +18,19 @@ from upath import UPath
 
 from icecore_dagster.learning.features.sets import MEASURED
 from icecore_dagster.learning.maps import place_on_map
-from icecore_dagster.learning.models.autoencoder_file import AutoencoderModel, load_autoencoder
+from icecore_dagster.learning.models.autoencoder_file import ScoringAutoencoder, load_scoring_autoencoder
 from icecore_dagster.learning.models.card import ModelMismatchError, check_fits, current_hash
 from icecore_dagster.learning.models.files import (
     ForestModel,
     MapModel,
-    NetworkModel,
     TreesModel,
     load_forest,
     load_map,
-    load_network,
     load_trees,
 )
-from icecore_dagster.learning.networks.architectures import BATCH_SIZE, NetworkOutput, architecture_of, run_network
-from icecore_dagster.learning.networks.tensors import to_network_input
+from icecore_dagster.learning.models.for_scoring import ScoringNetwork, load_scoring_network
+from icecore_dagster.learning.networks.architectures import NetworkOutput, architecture_of
+from icecore_dagster.learning.networks.tensors import NETWORK_INPUT_PX, to_network_input
 from icecore_dagster.learning.trees.boosting import feature_matrix
 from icecore_dagster.particles.labels import BACKGROUND_LABELS, TASKS, Task
 from icecore_dagster.particles.properties import FEATURES
@@ -59,11 +61,11 @@ class ScoringModels:
     """
 
     task: Task
-    network: NetworkModel | None = None
+    network: ScoringNetwork | None = None
     trees: TreesModel | None = None
     forest: ForestModel | None = None
     map: MapModel | None = None
-    autoencoder: AutoencoderModel | None = None
+    autoencoder: ScoringAutoencoder | None = None
 
     @property
     def versions(self) -> dict[str, str]:
@@ -118,12 +120,14 @@ def load_scoring_models(
     if task not in TASKS:
         raise ValueError(f"no task {task!r}; known: {', '.join(TASKS)}")
     transform = architecture_of(architecture).transform
-    network = load_network(models_root / "cnn_model" / task / architecture) if predictions or embedding else None
+    network = (
+        load_scoring_network(models_root / "cnn_model" / task / architecture) if predictions or embedding else None
+    )
     trees = load_trees(models_root / "lightgbm_model" / task / features) if predictions else None
     forest = load_forest(models_root / "isolation_forest") if anomaly else None
     placed = load_map(models_root / "synthetic_umap") if embedding else None
     dust_drawer = models_root / "autoencoder" / AUTOENCODER
-    autoencoder = load_autoencoder(dust_drawer) if anomaly and current_hash(dust_drawer) else None
+    autoencoder = load_scoring_autoencoder(dust_drawer) if anomaly and current_hash(dust_drawer) else None
     classes = TASKS[task].classes
     if network:
         check_fits(
@@ -155,9 +159,10 @@ def score_blocks(
     predictions: bool = True,
     anomaly: bool = True,
     embedding: bool = True,
-    batch_size: int = BATCH_SIZE,
 ) -> Iterator[ScoredBlock]:
-    """Score particles block by block, as they come.
+    """Score particles block by block, in the order in which they come.
+
+    Up to three blocks are in memory: blocks are taken ahead of what has been scored, in a thread of their own.
 
     Args:
         blocks: for each block the particles (particle_id and the models' features, one row a particle) and their crops
@@ -166,7 +171,6 @@ def score_blocks(
         predictions: whether to predict classes, with whichever of network and trees is there.
         anomaly: whether to score anomaly.
         embedding: whether to give the network's embedding and places on the map.
-        batch_size: images that go through the network at a time.
 
     Yields:
         One `ScoredBlock` a block.
@@ -176,19 +180,34 @@ def score_blocks(
         ValueError: the number of crops is not that of particles.
     """
     _check_loaded(models, predictions, anomaly, embedding)
-    for particles, crops in blocks:
-        if crops is not None and len(crops) != len(particles):
-            raise ValueError(
-                f"{len(crops)} crops for {len(particles)} particles: one each is needed, None without image"
-            )
-        seen = _through_network(models.network, particles, crops, batch_size) if predictions or embedding else None
-        yield ScoredBlock(
-            predictions=_predictions(particles, seen, models) if predictions else None,
-            anomaly=_anomaly(particles, crops, models.forest, models.autoencoder)
-            if anomaly and models.forest
+    network = models.network if predictions or embedding else None
+    autoencoder = models.autoencoder if anomaly else None
+    source = iter(blocks)
+
+    def prepare_next() -> _Prepared | None:
+        block = next(source, None)
+        return None if block is None else _prepared(*block, network)
+
+    def finish(prepared: _Prepared, looking: "Future[_Seen]") -> ScoredBlock:
+        seen, particles = looking.result(), prepared.particles
+        return ScoredBlock(
+            predictions=_predictions(particles, seen.network, models) if predictions else None,
+            anomaly=_anomaly(particles, seen.errors, models) if anomaly and models.forest else None,
+            embedding=_embedding(particles, seen.network, models.map)
+            if embedding and seen.network and models.map
             else None,
-            embedding=_embedding(particles, seen, models.map) if embedding and seen and models.map else None,
         )
+
+    with ThreadPoolExecutor(1, "read") as reading, ThreadPoolExecutor(1, "look") as looking:
+        begun: deque[tuple[_Prepared, Future[_Seen]]] = deque()
+        coming = reading.submit(prepare_next)
+        while (prepared := coming.result()) is not None:
+            coming = reading.submit(prepare_next)
+            begun.append((prepared, looking.submit(_look, prepared, network, autoencoder)))
+            if len(begun) > 1:
+                yield finish(*begun.popleft())
+        while begun:
+            yield finish(*begun.popleft())
 
 
 def background_classes(task: Task) -> tuple[str, ...]:
@@ -197,27 +216,65 @@ def background_classes(task: Task) -> tuple[str, ...]:
     return tuple(name for name in task.classes if name not in searched)
 
 
-def _through_network(
-    model: NetworkModel | None, particles: pd.DataFrame, crops: Crops | None, batch_size: int
-) -> NetworkOutput | None:
-    """Probabilities and embeddings of particles, NaN where there is no image; one batch of inputs at a time."""
-    if model is None:
-        return None
-    transform, n = model.card.transform, len(particles)
-    assert transform is not None, "a network's card names its transform"
-    check_fits(model.card, available=list(particles.columns))
-    properties = feature_matrix(particles, model.card.features)
-    out = NetworkOutput(
-        np.full((n, model.network.output.out_features), np.nan, dtype=np.float32),
-        np.full((n, model.network.output.in_features), np.nan, dtype=np.float32),
-    )
-    with_image = [i for i, crop in enumerate(crops or []) if crop is not None]
-    for start in range(0, len(with_image), batch_size):
-        rows = with_image[start : start + batch_size]
-        inputs = np.stack([to_network_input(crops[i], transform.size_px) for i in rows])  # type: ignore[index,arg-type]
-        batch = run_network(model.network, inputs, transform, properties[rows], batch_size=batch_size)
-        out.probabilities[rows], out.embeddings[rows] = batch.probabilities, batch.embeddings
-    return out
+@dataclass(frozen=True)
+class _Prepared:
+    """A block as the networks take it.
+
+    Attributes:
+        particles: one row a particle.
+        with_image: int (k,), rows that have an image.
+        images: uint8 (k, size, size), theirs.
+        properties: float (k, f), what the network reads of them.
+    """
+
+    particles: pd.DataFrame
+    with_image: np.ndarray
+    images: np.ndarray
+    properties: np.ndarray
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What the networks make of a block, NaN where a particle has no image.
+
+    Attributes:
+        network: probabilities and embeddings; None without a network.
+        errors: float64 (n,), of the autoencoder.
+    """
+
+    network: NetworkOutput | None
+    errors: np.ndarray
+
+
+def _prepared(particles: pd.DataFrame, crops: Crops | None, model: ScoringNetwork | None) -> _Prepared:
+    if crops is not None and len(crops) != len(particles):
+        raise ValueError(f"{len(crops)} crops for {len(particles)} particles: one each is needed, None without image")
+    rows = [i for i, crop in enumerate(crops or []) if crop is not None]
+    size = model.card.transform.size_px if model and model.card.transform else NETWORK_INPUT_PX
+    images = np.empty((len(rows), size, size), dtype=np.uint8)
+    for place, i in enumerate(rows):
+        images[place] = to_network_input(crops[i], size)  # type: ignore[index,arg-type]
+    properties = np.empty((len(rows), 0))
+    if model:
+        check_fits(model.card, available=list(particles.columns))
+        properties = feature_matrix(particles, model.card.features)[rows]
+    return _Prepared(particles, np.array(rows, dtype=np.intp), images, properties)
+
+
+def _look(prepared: _Prepared, model: ScoringNetwork | None, autoencoder: ScoringAutoencoder | None) -> _Seen:
+    n, rows = len(prepared.particles), prepared.with_image
+    seen = None
+    if model is not None:
+        seen = NetworkOutput(
+            np.full((n, len(model.card.classes)), np.nan, dtype=np.float32),
+            np.full((n, model.embedding_width), np.nan, dtype=np.float32),
+        )
+        if len(rows):
+            seen.probabilities[rows], seen.embeddings[rows] = model.run(prepared.images, prepared.properties)
+    errors = np.full(n, np.nan)
+    if autoencoder is not None and len(rows):
+        errors[rows] = autoencoder.reconstruct(prepared.images).errors
+    return _Seen(seen, errors)
 
 
 def _predictions(particles: pd.DataFrame, seen: NetworkOutput | None, models: ScoringModels) -> pd.DataFrame:
@@ -248,24 +305,18 @@ def _tree_probabilities(particles: pd.DataFrame, trees: TreesModel) -> np.ndarra
     return trees.probabilities(particles)
 
 
-def _anomaly(
-    particles: pd.DataFrame, crops: Crops | None, model: ForestModel, autoencoder: AutoencoderModel | None
-) -> pd.DataFrame:
-    check_fits(model.card, available=list(particles.columns))
-    scores = model.forest.score(particles)
-    errors = np.full(len(particles), np.nan)
-    with_image = [i for i, crop in enumerate(crops or []) if crop is not None]
-    if autoencoder is not None and with_image:
-        images = np.stack([to_network_input(crops[i]) for i in with_image])  # type: ignore[index,arg-type]
-        errors[with_image] = autoencoder.autoencoder.reconstruct(images).errors
-    worse = autoencoder.autoencoder.dust_share_worse(errors) if autoencoder else errors
+def _anomaly(particles: pd.DataFrame, errors: np.ndarray, models: ScoringModels) -> pd.DataFrame:
+    assert models.forest is not None
+    check_fits(models.forest.card, available=list(particles.columns))
+    forest = models.forest.forest
+    scores = forest.score(particles)
     return _table(
         particles,
         {
             "anomaly_score": scores,
-            "dust_share_more_anomalous": model.forest.dust_share_more_anomalous(scores),
+            "dust_share_more_anomalous": forest.dust_share_more_anomalous(scores),
             "reconstruction_error": errors,
-            "dust_share_worse_drawn": worse,
+            "dust_share_worse_drawn": models.autoencoder.dust_share_worse(errors) if models.autoencoder else errors,
         },
     )
 

@@ -10,6 +10,7 @@ from icecore_dagster.learning.models.card import (
     ModelKind,
     ModelMismatchError,
     ModelNotFoundError,
+    load_exported,
     load_model,
 )
 from icecore_dagster.learning.quality import good_enough
@@ -36,7 +37,7 @@ def why_not_ready(models_root: UPath | Path, task: str, architecture: str, featu
     cards: dict[str, ModelCard] = {}
     try:
         for kind, place in places.items():
-            cards[kind], _ = load_model(place, kind)
+            cards[kind], _ = (load_exported if kind == "network" else load_model)(place, kind)
     except (ModelNotFoundError, ModelMismatchError) as error:
         return str(error)
     for kind in ("network", "trees", "forest"):

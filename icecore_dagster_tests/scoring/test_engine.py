@@ -1,5 +1,7 @@
 import logging
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from icecore_dagster.learning.anomaly.reconstruction import AutoencoderConfig, t
 from icecore_dagster.learning.models import files as model_files
 from icecore_dagster.learning.models.autoencoder_file import save_autoencoder
 from icecore_dagster.learning.models.card import ModelMismatchError, ModelNotFoundError, Provenance
+from icecore_dagster.learning.models.for_scoring import load_scoring_network, on_torch
 from icecore_dagster.learning.networks.tensors import to_network_input
 from icecore_dagster.learning.trees.boosting import TreesConfig, feature_matrix, train_trees
 from icecore_dagster.particles.labels import TASKS
@@ -52,11 +55,11 @@ def whole(saved: SavedModels, models: ScoringModels) -> ScoredBlock:
     return _joined(score_blocks(_blocks(saved, 90), models))
 
 
-@pytest.mark.parametrize(("block", "batch"), [(90, 7), (13, 32), (30, 2)])
-def test_scores_do_not_depend_on_block_or_batch(
-    saved: SavedModels, models: ScoringModels, whole: ScoredBlock, block: int, batch: int
+@pytest.mark.parametrize("block", [1, 13, 64, 89])
+def test_scores_do_not_depend_on_the_block(
+    saved: SavedModels, models: ScoringModels, whole: ScoredBlock, block: int
 ) -> None:
-    found = _joined(score_blocks(_blocks(saved, block), models, batch_size=batch))
+    found = _joined(score_blocks(_blocks(saved, block), models))
     for name in TABLES:
         pd.testing.assert_frame_equal(
             getattr(found, name), getattr(whole, name), check_exact=False, rtol=1e-4, atol=1e-5
@@ -71,7 +74,7 @@ def test_network_columns_equal_plain_eager_torch(saved: SavedModels, whole: Scor
         expected = torch.softmax(network(grey), dim=1).numpy()
         embedded = network.embed(grey).numpy()
     np.testing.assert_allclose(whole.predictions[[f"p_cnn_{c}" for c in CLASSES]], expected, atol=1e-5)
-    np.testing.assert_allclose(whole.embedding[[f"e_{i:02d}" for i in range(64)]], embedded, atol=1e-5)
+    np.testing.assert_allclose(whole.embedding[[f"e_{i:02d}" for i in range(64)]], embedded, rtol=1e-4, atol=1e-5)
 
 
 def test_tree_and_forest_columns_are_those_of_the_models(saved: SavedModels, whole: ScoredBlock) -> None:
@@ -146,17 +149,29 @@ def test_identity_columns_are_carried_over(saved: SavedModels, models: ScoringMo
         assert list(getattr(found, name).columns[:5]) == ["particle_id", "run", "core", "segment", "replicate"]
 
 
-def test_blocks_are_taken_one_at_a_time(saved: SavedModels, models: ScoringModels) -> None:
+def test_blocks_are_taken_three_ahead_at_most(saved: SavedModels, models: ScoringModels) -> None:
     taken = []
 
     def source() -> Iterator[tuple[pd.DataFrame, list[np.ndarray]]]:
-        for number, block in enumerate(_blocks(saved, 30)):
+        for number, block in enumerate(_blocks(saved, 10)):
             taken.append(number)
             yield block
 
     scored = score_blocks(source(), models)
-    next(scored)
-    assert taken == [0]
+    for done in range(1, 7):
+        next(scored)
+        assert len(taken) <= done + 2
+    scored.close()
+    assert len(taken) < 9
+
+
+def test_what_goes_wrong_while_reading_ahead_is_raised(saved: SavedModels, models: ScoringModels) -> None:
+    def source() -> Iterator[tuple[pd.DataFrame, list[np.ndarray]]]:
+        yield next(_blocks(saved, 10))
+        raise ValueError("the disk is gone")
+
+    with pytest.raises(ValueError, match="the disk is gone"):
+        list(score_blocks(source(), models))
 
 
 def test_a_missing_property_is_named(saved: SavedModels, models: ScoringModels) -> None:
@@ -214,7 +229,7 @@ def test_an_autoencoder_scores_where_one_was_trained_and_nothing_fails_without(
     crops = [None if i == 4 else crop for i, crop in enumerate(drawn.crops)]
     found = _joined(score_blocks([(drawn.particles, crops)], models)).anomaly
     expected = trained.model.reconstruct(drawn.tensors.images).errors
-    np.testing.assert_allclose(found["reconstruction_error"].drop(4), np.delete(expected, 4))
+    np.testing.assert_allclose(found["reconstruction_error"].drop(4), np.delete(expected, 4), rtol=1e-4)
     assert found.loc[4, ["reconstruction_error", "dust_share_worse_drawn"]].isna().all()
     assert found["dust_share_worse_drawn"].drop(4).between(0, 1).all()
     (alone,) = score_blocks([(drawn.particles, None)], models)
@@ -258,3 +273,32 @@ def test_a_block_of_one_scores_as_in_company(saved: SavedModels, models: Scoring
     for name in TABLES:
         expected = getattr(whole, name).iloc[[7]].reset_index(drop=True)
         pd.testing.assert_frame_equal(getattr(found, name), expected, check_exact=False, rtol=1e-4, atol=1e-5)
+
+
+def test_torch_scores_the_same_where_there_is_a_graphics_card(
+    saved: SavedModels, models: ScoringModels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawer = saved.root / "cnn_model" / "three_class" / "A3"
+    monkeypatch.setattr("icecore_dagster.learning.models.for_scoring.has_gpu", lambda: True)
+    asked = []
+    monkeypatch.setattr(
+        "icecore_dagster.learning.models.for_scoring.on_torch", lambda root, device: asked.append((root, device))
+    )
+    load_scoring_network(drawer)
+    assert asked == [(drawer, "cuda")]
+    images = saved.drawn.tensors.images[:70]
+    assert models.network is not None
+    by_graph, by_torch = (m.run(images, np.empty((70, 0))) for m in (models.network, on_torch(drawer, "cpu")))
+    np.testing.assert_allclose(by_torch.probabilities, by_graph.probabilities, atol=1e-5)
+    np.testing.assert_allclose(by_torch.embeddings, by_graph.embeddings, rtol=1e-4, atol=1e-4)
+
+
+def test_scoring_imports_neither_torch_nor_scikit_learns_forest(saved: SavedModels) -> None:
+    program = (
+        "import sys\n"
+        "from icecore_dagster.scoring.engine import load_scoring_models\n"
+        f"load_scoring_models(__import__('pathlib').Path({str(saved.root)!r}), 'three_class', 'A3')\n"
+        "print([name for name in ('torch', 'umap', 'shap', 'sklearn.ensemble._iforest') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -83,9 +83,13 @@ class DustAutoencoder:
         Returns:
             float64 (n,), 0 to 1, NaN where the error is; 0 means less than one in as many as were held out.
         """
-        ordered = self.held_out_dust_errors
-        share = 1 - np.searchsorted(ordered, errors, side="left") / len(ordered)
-        return np.where(np.isnan(errors), np.nan, share)
+        return share_worse(self.held_out_dust_errors, errors)
+
+
+def share_worse(held_out: np.ndarray, errors: np.ndarray) -> np.ndarray:
+    """Share of held-out errors, ascending, that are at least as large as each error; NaN where the error is."""
+    share = 1 - np.searchsorted(held_out, errors, side="left") / len(held_out)
+    return np.where(np.isnan(errors), np.nan, share)
 
 
 @dataclass(frozen=True)

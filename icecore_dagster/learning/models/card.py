@@ -32,8 +32,10 @@ WEIGHTS_FILE: dict[ModelKind, str] = {
     "autoencoder": "weights.safetensors",
     "siamese": "weights.safetensors",
 }
-_NOT_CONTENT = {"content_hash", "created_at", "energy"}
-"""Fields about the act of training, not about the model: the same training twice gives the same hash."""
+EXPORT_FILE = "network.onnx"
+"""A network as it is run to score, beside its weights."""
+_NOT_CONTENT = {"content_hash", "created_at", "energy", "exported_sha256"}
+"""Fields about the act of training and exporting, not about the model: the same training twice gives the same hash."""
 
 
 class ModelNotFoundError(FileNotFoundError):
@@ -65,7 +67,8 @@ class ModelCard(BaseModel):
         library_versions: of the libraries that made the weights.
         created_at: when, with time zone.
         weights_sha256: of the weights file.
-        content_hash: of the weights and of every field but the energy, the time and this one.
+        exported_sha256: of the file that is run to score; empty where the weights file is.
+        content_hash: of the weights and of every field but the energy, the time, the exported file and this one.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -87,6 +90,7 @@ class ModelCard(BaseModel):
     library_versions: dict[str, str]
     created_at: datetime
     weights_sha256: str = ""
+    exported_sha256: str = ""
     content_hash: str = ""
 
     def sealed(self, weights: bytes) -> "ModelCard":
@@ -112,21 +116,25 @@ class Provenance:
     energy: EnergyUse | None = None
 
 
-def save_model(root: UPath | Path, card: ModelCard, weights: bytes) -> ModelCard:
+def save_model(root: UPath | Path, card: ModelCard, weights: bytes, exported: bytes | None = None) -> ModelCard:
     """Save a model and make it the current one; a failure on the way leaves the former one current.
 
     Args:
         root: folder of this model, local or remote; earlier contents stay beside the new.
         card: everything but the hashes.
         weights: content of the weights file.
+        exported: content of the file that is run to score, where that is another.
 
     Returns:
         The card as saved, with its hashes.
     """
+    if exported is not None:
+        card = card.model_copy(update={"exported_sha256": hashlib.sha256(exported).hexdigest()})
     card = card.sealed(weights)
     folder = root / card.content_hash
     contents = {
         folder / WEIGHTS_FILE[card.kind]: weights,
+        **({} if exported is None else {folder / EXPORT_FILE: exported}),
         folder / CARD_FILE: card.model_dump_json(indent=2).encode(),
         # Last, so that it never names a model that is not complete.
         root / CURRENT_FILE: json.dumps({"format_version": FORMAT_VERSION, "content_hash": card.content_hash}).encode(),
@@ -162,6 +170,27 @@ def load_model(root: UPath | Path, kind: ModelKind) -> tuple[ModelCard, bytes]:
     if not card.sealed(weights).content_hash == card.content_hash == folder.name:
         raise ModelMismatchError(f"{folder}: card or weights were changed after saving; restore them or train again")
     return card, weights
+
+
+def load_exported(root: UPath | Path, kind: ModelKind) -> tuple[ModelCard, bytes]:
+    """Read the current model's card, and the file that is run to score, and hold both against their hashes.
+
+    Args:
+        root: folder of this model, local or remote.
+        kind: what sort of model is expected.
+
+    Raises:
+        ModelNotFoundError: none was saved there, or it was not exported.
+        ModelMismatchError: another kind or format, or files that are not those that were saved.
+    """
+    card, _ = load_model(root, kind)
+    path = root / card.content_hash / EXPORT_FILE
+    if not card.exported_sha256 or not path.exists():
+        raise ModelNotFoundError(f"{path} is missing, without which nothing is scored: train the {kind} model again")
+    exported = path.read_bytes()
+    if hashlib.sha256(exported).hexdigest() != card.exported_sha256:
+        raise ModelMismatchError(f"{path} was changed after saving; restore it or train the {kind} model again")
+    return card, exported
 
 
 def load_card(root: UPath | Path, kind: ModelKind) -> ModelCard:

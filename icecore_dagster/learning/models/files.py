@@ -1,5 +1,6 @@
 """Each kind of model to and from its weights file: network, trees, forest and map."""
 
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -23,8 +24,10 @@ from icecore_dagster.learning.models.card import (
     load_model,
     save_model,
 )
+from icecore_dagster.learning.models.graphs import BATCH_SIZE, export_graph
 from icecore_dagster.learning.networks.architectures import build_network
 from icecore_dagster.learning.networks.training import TrainedNetwork
+from icecore_dagster.learning.networks.transforms import TransformSpec
 from icecore_dagster.learning.trees.boosting import Loss, TrainedTrees, class_probabilities, feature_matrix
 
 if TYPE_CHECKING:
@@ -75,7 +78,7 @@ class MapModel:
 
 
 def save_network(root: UPath | Path, trained: TrainedNetwork, provenance: Provenance) -> ModelCard:
-    """Save a trained network as safetensors and make it current; returns its card."""
+    """Save a trained network as safetensors, and exported, and make it current; returns its card."""
     from safetensors.torch import save
 
     card = new_card(
@@ -90,7 +93,31 @@ def save_network(root: UPath | Path, trained: TrainedNetwork, provenance: Proven
         config={**asdict(trained.config), "start": trained.start},
         metrics=metrics_by_epoch(trained),
     )
-    return save_model(root, card, save({name: value.contiguous() for name, value in trained.state.items()}))
+    weights = save({name: value.contiguous() for name, value in trained.state.items()})
+    return save_model(root, card, weights, export_network(trained.network(), trained.transform, trained.features))
+
+
+def export_network(network: "ParticleNetwork", transform: TransformSpec, features: Collection[str]) -> bytes:
+    """Write a network as an ONNX graph.
+
+    Args:
+        network: with its weights.
+        transform: how its images are prepared; the graph takes them as they are stored.
+        features: properties that it reads; none for a network on images alone.
+
+    Returns:
+        A graph from images, uint8 (n, 1, size, size), and properties, float32 (n, f), where there are features, to
+        probabilities (n, classes) and embeddings (n, d).
+    """
+    import torch
+
+    from icecore_dagster.learning.networks.modules import Answers
+
+    examples = {"images": torch.zeros(BATCH_SIZE, 1, transform.size_px, transform.size_px, dtype=torch.uint8)}
+    if features:
+        examples["properties"] = torch.zeros(BATCH_SIZE, len(features))
+    answers = Answers(network.cpu(), transform.grey_mean, transform.grey_sd)
+    return export_graph(answers, examples, ("probabilities", "embeddings"))
 
 
 def load_network(root: UPath | Path) -> NetworkModel:

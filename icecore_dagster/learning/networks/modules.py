@@ -117,6 +117,27 @@ class ParticleNetwork(nn.Module):
         return torch.from_numpy(properties.astype(np.float32))
 
 
+class Answers(nn.Module):
+    """All that scoring asks of a network, from the stored image on: what is exported.
+
+    Args:
+        network: with its weights.
+        grey_mean: subtracted from the grey values (0-255).
+        grey_sd: what they are then divided by.
+    """
+
+    def __init__(self, network: ParticleNetwork, grey_mean: float, grey_sd: float):
+        super().__init__()
+        self.network = network
+        self.grey_mean = grey_mean
+        self.grey_sd = grey_sd
+
+    def forward(self, images: Tensor, properties: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Probabilities (n, classes) and embeddings (n, d) of uint8 (n, 1, size, size) and, for a hybrid, (n, f)."""
+        embedded = self.network.embed((images.float() - self.grey_mean) / self.grey_sd, properties)
+        return torch.softmax(self.network.output(embedded), dim=1), embedded
+
+
 class GreyAsColour(nn.Module):
     """The grey image three times over, for a trunk that was made for colour."""
 

@@ -217,7 +217,7 @@ def test_no_saved_file_is_a_pickle(models: Models, tmp_path: Path) -> None:
     model_files.save_trees(tmp_path / "t", models.trees, PROVENANCE)
     model_files.save_forest(tmp_path / "f", models.forest, PROVENANCE)
     names = {file.suffix for file in tmp_path.rglob("*") if file.is_file()}
-    assert names == {".safetensors", ".txt", ".json"}
+    assert names == {".safetensors", ".onnx", ".txt", ".json"}
     for file in tmp_path.rglob("*"):
         if file.is_file():
             assert not file.read_bytes().startswith(b"\x80")

@@ -1,0 +1,187 @@
+"""Exported networks: ONNX graphs, written with torch after training and computed without it.
+
+OpenVINO computes them, or ONNX Runtime where OpenVINO is not installed, both in 32 bits like torch. The graph's batch
+is fixed and the last one is filled up, so that a row's result does not depend on how many others it came with.
+"""
+
+import importlib.util
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import openvino
+    import torch
+
+BATCH_SIZE = 64
+
+Arrays = dict[str, np.ndarray]
+
+
+class Graph(Protocol):
+    """Something that computes named arrays from named arrays, one row a particle."""
+
+    @property
+    def shapes(self) -> Mapping[str, tuple[int, ...]]:
+        """Shape of a row of each output."""
+
+    def run(self, inputs: Arrays) -> Arrays:
+        """Outputs (n, ...) of inputs (n, ...)."""
+
+
+def export_graph(module: "torch.nn.Module", examples: "dict[str, torch.Tensor]", outputs: Sequence[str]) -> bytes:
+    """Write a module as an ONNX graph.
+
+    Args:
+        module: in evaluation mode, called with the examples in order.
+        examples: a batch of `BATCH_SIZE` rows for each input, by name.
+        outputs: names of what it returns, in order.
+
+    Returns:
+        The content of an .onnx file.
+    """
+    import torch
+
+    with torch.no_grad():
+        program = torch.onnx.export(
+            module.eval(),
+            tuple(examples.values()),
+            input_names=list(examples),
+            output_names=list(outputs),
+            dynamo=True,
+            verbose=False,
+        )
+    assert program is not None, "the exporter gives a program where no file is named"
+    return program.model_proto.SerializeToString()
+
+
+def open_graph(exported: bytes) -> Graph:
+    """Make an exported graph ready, by OpenVINO or, without it, by ONNX Runtime.
+
+    Raises:
+        ModuleNotFoundError: neither is installed.
+    """
+    if importlib.util.find_spec("openvino"):
+        return OpenVinoGraph(exported)
+    if importlib.util.find_spec("onnxruntime"):
+        return OnnxRuntimeGraph(exported)
+    raise ModuleNotFoundError("networks are computed by OpenVINO or ONNX Runtime: pip install openvino")
+
+
+def has_gpu() -> bool:
+    """Whether torch can compute on a graphics card; torch is not imported where there is no driver."""
+    if shutil.which("nvidia-smi") is None:
+        return False
+    import torch
+
+    return torch.cuda.is_available()
+
+
+class OpenVinoGraph:
+    """A graph computed by OpenVINO, several batches at a time.
+
+    Args:
+        exported: content of an .onnx file.
+    """
+
+    def __init__(self, exported: bytes):
+        import openvino
+
+        settings = {
+            # Without this, processors that can would compute in 16 bits.
+            "INFERENCE_PRECISION_HINT": "f32",
+            "PERFORMANCE_HINT": "THROUGHPUT",
+        }
+        core = openvino.Core()
+        self._compiled = core.compile_model(core.read_model(exported), "CPU", settings)
+        self._queue = openvino.AsyncInferQueue(self._compiled)
+        self._names = [port.any_name for port in self._compiled.outputs]
+        self.shapes = {port.any_name: tuple(port.shape)[1:] for port in self._compiled.outputs}
+
+    def run(self, inputs: Arrays) -> Arrays:
+        """Outputs (n, ...) of inputs (n, ...)."""
+        found = _room_for(self, inputs)
+
+        def keep(request: "openvino.InferRequest", start: int) -> None:
+            for i, name in enumerate(self._names):
+                part = found[name][start : start + BATCH_SIZE]
+                part[:] = request.get_output_tensor(i).data[: len(part)]
+
+        self._queue.set_callback(keep)
+        for start, batch in _batches(inputs):
+            self._queue.start_async(batch, start)
+        self._queue.wait_all()
+        return found
+
+
+class OnnxRuntimeGraph:
+    """A graph computed by ONNX Runtime, batch by batch.
+
+    Args:
+        exported: content of an .onnx file.
+    """
+
+    def __init__(self, exported: bytes):
+        import onnxruntime
+
+        self._session = onnxruntime.InferenceSession(exported, providers=["CPUExecutionProvider"])
+        self._names = [port.name for port in self._session.get_outputs()]
+        self.shapes = {port.name: tuple(port.shape)[1:] for port in self._session.get_outputs()}
+
+    def run(self, inputs: Arrays) -> Arrays:
+        """Outputs (n, ...) of inputs (n, ...)."""
+        found = _room_for(self, inputs)
+        for start, batch in _batches(inputs):
+            for name, values in zip(self._names, self._session.run(self._names, batch), strict=True):
+                part = found[name][start : start + BATCH_SIZE]
+                part[:] = values[: len(part)]
+        return found
+
+
+class TorchGraph:
+    """A module computed by torch itself, for graphics cards.
+
+    Args:
+        module: as for `export_graph`.
+        outputs: names of what it returns, with the shape of a row of each.
+        device: where to compute.
+    """
+
+    def __init__(self, module: "torch.nn.Module", outputs: Mapping[str, tuple[int, ...]], device: str):
+        self._module = module.eval().to(device)
+        self._device = device
+        self.shapes = dict(outputs)
+
+    def run(self, inputs: Arrays) -> Arrays:
+        """Outputs (n, ...) of inputs (n, ...)."""
+        import torch
+
+        found = _room_for(self, inputs)
+        with torch.inference_mode():
+            for start, batch in _batches(inputs):
+                given = (torch.tensor(values).to(self._device) for values in batch.values())
+                for name, values in zip(self.shapes, self._module(*given), strict=True):
+                    part = found[name][start : start + BATCH_SIZE]
+                    part[:] = values[: len(part)].cpu().numpy()
+        return found
+
+
+def _room_for(graph: Graph, inputs: Arrays) -> Arrays:
+    rows = len(next(iter(inputs.values())))
+    return {name: np.empty((rows, *shape), np.float32) for name, shape in graph.shapes.items()}
+
+
+def _batches(inputs: Arrays) -> Iterator[tuple[int, Arrays]]:
+    """Start and inputs of each batch, the last filled up with zeros."""
+    rows = len(next(iter(inputs.values())))
+    for start in range(0, rows, BATCH_SIZE):
+        batch = {name: values[start : start + BATCH_SIZE] for name, values in inputs.items()}
+        lacking = start + BATCH_SIZE - rows
+        if lacking > 0:
+            batch = {
+                name: np.concatenate([values, np.zeros((lacking, *values.shape[1:]), values.dtype)])
+                for name, values in batch.items()
+            }
+        yield start, {name: np.ascontiguousarray(values) for name, values in batch.items()}

@@ -1,0 +1,59 @@
+import numpy as np
+import pytest
+import torch
+
+from icecore_dagster.learning.models import graphs
+from icecore_dagster.learning.models.files import export_network
+from icecore_dagster.learning.networks.architectures import ARCHITECTURES, architecture_of, build_network, run_network
+
+PARTICLES = graphs.BATCH_SIZE + 7
+
+
+@pytest.fixture(scope="module", params=list(ARCHITECTURES))
+def known(request: pytest.FixtureRequest):
+    """A network with random weights, its graph's file, what goes in, and what torch says to it."""
+    plan = architecture_of(request.param)
+    torch.manual_seed(3)
+    network = build_network(plan.key, 6).eval()
+    rng = np.random.default_rng(4)
+    images = rng.integers(0, 256, (PARTICLES, 128, 128), dtype=np.uint8)
+    inputs = {"images": images[:, None]}
+    properties = rng.normal(0, 3, (PARTICLES, len(plan.features))).astype(np.float32)
+    if plan.features:
+        properties[0, :3] = np.nan
+        inputs["properties"] = properties
+    expected = run_network(network, images, plan.transform, properties)
+    return export_network(network, plan.transform, plan.features), inputs, expected
+
+
+@pytest.mark.parametrize("engine", [graphs.OpenVinoGraph, graphs.OnnxRuntimeGraph])
+def test_every_engine_says_what_torch_says(known, engine) -> None:
+    exported, inputs, expected = known
+    graph = engine(exported)
+    found = graph.run(inputs)
+    np.testing.assert_allclose(found["probabilities"], expected.probabilities, atol=1e-5)
+    np.testing.assert_allclose(found["embeddings"], expected.embeddings, rtol=1e-4, atol=1e-4)
+    assert graph.shapes == {"probabilities": (6,), "embeddings": expected.embeddings.shape[1:]}
+
+
+def test_a_row_has_the_same_result_alone(known) -> None:
+    exported, inputs, _ = known
+    graph = graphs.open_graph(exported)
+    whole = graph.run(inputs)
+    for row in (0, PARTICLES - 1):
+        alone = graph.run({name: values[row : row + 1] for name, values in inputs.items()})
+        np.testing.assert_allclose(alone["embeddings"], whole["embeddings"][row : row + 1], rtol=1e-5, atol=1e-6)
+    nothing = graph.run({name: values[:0] for name, values in inputs.items()})
+    assert nothing["probabilities"].shape == (0, 6)
+
+
+def test_without_openvino_the_other_engine_is_taken_and_without_both_it_is_said(known, monkeypatch) -> None:
+    exported = known[0]
+    there = {"openvino", "onnxruntime"}
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name in there or None)
+    assert isinstance(graphs.open_graph(exported), graphs.OpenVinoGraph)
+    there.remove("openvino")
+    assert isinstance(graphs.open_graph(exported), graphs.OnnxRuntimeGraph)
+    there.clear()
+    with pytest.raises(ModuleNotFoundError, match="pip install openvino"):
+        graphs.open_graph(exported)
