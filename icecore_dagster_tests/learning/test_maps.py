@@ -56,3 +56,18 @@ def test_unfit_vectors_are_refused(fitted: FittedMap) -> None:
         place_on_map(fitted, np.zeros((2, 9), np.float32))
     with pytest.raises(ValueError, match="without an image"):
         fit_map(np.full((10, 8), np.nan), seed=0)
+
+
+def test_among_many_fitted_particles_the_nearest_decide() -> None:
+    from sklearn.neighbors import NearestNeighbors
+
+    rng = np.random.default_rng(8)
+    centres = rng.normal(size=(30, 16)) * 3
+    fitted_at, new = ((centres[rng.integers(30, size=n)] + rng.normal(size=(n, 16))).astype("f") for n in (5_000, 300))
+    places = rng.normal(size=(5_000, 2)).astype("f")
+    fitted = FittedMap(places, fitted_at, MapConfig(), seed=1)
+    distance, index = NearestNeighbors(n_neighbors=15, algorithm="brute").fit(fitted_at).kneighbors(new)
+    expected = (places[index] / distance[:, :, None]).sum(axis=1) / (1 / distance).sum(axis=1)[:, None]
+    off = np.abs(place_on_map(fitted, new) - expected).max(axis=1)
+    assert (off < 1e-3).mean() > 0.99
+    np.testing.assert_allclose(place_on_map(fitted, fitted_at[:40]), places[:40], atol=1e-4)

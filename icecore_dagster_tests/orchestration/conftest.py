@@ -13,12 +13,13 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
 from upath import UPath
 
 from icecore_dagster.definitions import build_defs
-from icecore_dagster.learning.models.card import ModelCard, ModelKind, load_model, save_model
+from icecore_dagster.learning.models.card import ModelCard, ModelKind, load_card
 from icecore_dagster.orchestration.checks import GATE
 from icecore_dagster.orchestration.partitions import SCORED_BY
 from icecore_dagster.orchestration.resources import LaboratoryResource
 from icecore_dagster.particles.laboratory import Laboratory
 from icecore_dagster.simulation.laboratory import simulate_ice, simulate_labelled
+from icecore_dagster_tests.learning.saved_again import save_again
 
 CORE, SEGMENTS = "GRIP_3046", ("0_20", "20_40")
 TRAINED = ("synthetic_particles", "synthetic_split", "synthetic_tensors", "isolation_forest")
@@ -121,19 +122,14 @@ def vouch_for_models(lab: Laboratory) -> None:
     models = lab.store.models
     network = _vouch(models / "cnn_model" / SCORED_BY.task / SCORED_BY.architecture, "network")
     _vouch(models / "lightgbm_model" / SCORED_BY.task / SCORED_BY.features, "trees")
-    forest, weights = load_model(models / "isolation_forest", "forest")
-    separation = {**forest.metrics["separation"], "roc_auc": 1.0}
-    metrics = {**forest.metrics, "separation": separation}
-    save_model(models / "isolation_forest", forest.model_copy(update={"metrics": metrics}), weights)
-    map_card, weights = load_model(models / "synthetic_umap", "map")
-    built_on = {**map_card.built_on, "network": network.content_hash}
-    save_model(models / "synthetic_umap", map_card.model_copy(update={"built_on": built_on}), weights)
+    _vouch(models / "isolation_forest", "forest", "separation", "roc_auc")
+    built_on = load_card(models / "synthetic_umap", "map").built_on
+    save_again(models / "synthetic_umap", "map", built_on={**built_on, "network": network.content_hash})
 
 
-def _vouch(root: UPath, kind: ModelKind) -> ModelCard:
-    card, weights = load_model(root, kind)
-    validation = {**card.metrics["validation"], "balanced_accuracy": 1.0}
-    return save_model(root, card.model_copy(update={"metrics": {**card.metrics, "validation": validation}}), weights)
+def _vouch(root: UPath, kind: ModelKind, group: str = "validation", metric: str = "balanced_accuracy") -> ModelCard:
+    metrics = load_card(root, kind).metrics
+    return save_again(root, kind, metrics={**metrics, group: {**metrics[group], metric: 1.0}})
 
 
 def record_models(instance: dg.DagsterInstance) -> None:

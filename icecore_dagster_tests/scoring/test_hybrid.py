@@ -2,6 +2,7 @@
 
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,7 +21,8 @@ COLUMNS = [f"p_cnn_{name}" for name in ("dust", "ash", "pollen")]
 
 
 @pytest.fixture(scope="module")
-def models(saved: SavedModels, tmp_path_factory: pytest.TempPathFactory) -> ScoringModels:
+def root(saved: SavedModels, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Every saved model, and a hybrid."""
     root, drawn = tmp_path_factory.mktemp("hybrid") / "models", saved.drawn
     shutil.copytree(saved.root, root)
     hybrid = train_network(
@@ -37,20 +39,29 @@ def models(saved: SavedModels, tmp_path_factory: pytest.TempPathFactory) -> Scor
     )
     assert card.features == FEATURES
     assert card.config["start"] == "random"
+    return root
+
+
+@pytest.fixture(scope="module")
+def models(root: Path) -> ScoringModels:
     return load_scoring_models(root, "three_class", "hybrid", embedding=False)
 
 
+@pytest.fixture(scope="module")
+def network(root: Path) -> model_files.NetworkModel:
+    return model_files.load_network(root / "cnn_model" / "three_class" / "hybrid")
+
+
 def test_scores_are_the_networks_own_with_each_particles_own_properties(
-    saved: SavedModels, models: ScoringModels
+    saved: SavedModels, models: ScoringModels, network: model_files.NetworkModel
 ) -> None:
     particles, crops = saved.drawn.particles, list(saved.drawn.crops)
     crops[4] = None
-    (found,) = score_blocks([(particles, crops)], models, embedding=False, batch_size=7)
-    assert models.network is not None
+    (found,) = score_blocks([(particles, crops)], models, embedding=False)
     expected = run_network(
-        models.network.network,
+        network.network,
         saved.drawn.tensors.images,
-        models.network.card.transform,
+        network.card.transform,
         feature_matrix(particles, FEATURES),
     ).probabilities
     expected[4] = np.nan
@@ -77,11 +88,10 @@ def test_an_empty_block_and_a_block_without_images_are_scored(saved: SavedModels
 
 
 def test_a_hybrid_read_back_keeps_the_scale_of_its_training_particles(
-    saved: SavedModels, models: ScoringModels
+    saved: SavedModels, network: model_files.NetworkModel
 ) -> None:
-    assert models.network is not None
     drawn = saved.drawn
     training = feature_matrix(drawn.particles, FEATURES)[np.array(drawn.splits) == "train"]
     place = FEATURES.index("aspect_ratio")
-    mean = float(models.network.network.measured.mean[place])
+    mean = float(network.network.measured.mean[place])
     assert mean == pytest.approx(training[:, place].mean(), rel=1e-4)

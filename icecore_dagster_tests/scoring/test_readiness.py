@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from icecore_dagster.learning.models.card import load_model, save_model
+from icecore_dagster.learning.models.card import load_card
 from icecore_dagster.scoring.readiness import why_not_ready
+from icecore_dagster_tests.learning.saved_again import save_again
 from icecore_dagster_tests.scoring.conftest import SavedModels
 
 PLACES = {
@@ -24,15 +25,13 @@ def models(saved: SavedModels, tmp_path: Path) -> Path:
     _say(root, "trees", "validation", "balanced_accuracy", 0.9)
     _say(root, "network", "validation", "balanced_accuracy", 0.9)
     digest = json.loads((root / PLACES["network"] / "current.json").read_text())["content_hash"]
-    card, weights = load_model(root / "synthetic_umap", "map")
-    save_model(root / "synthetic_umap", card.model_copy(update={"built_on": {"network": digest}}), weights)
+    save_again(root / "synthetic_umap", "map", built_on={"network": digest})
     return root
 
 
 def _say(root: Path, kind: str, group: str, metric: str, value: float) -> None:
-    card, weights = load_model(root / PLACES[kind], kind)
-    metrics = {**card.metrics, group: {**(card.metrics[group] or {}), metric: value}}
-    save_model(root / PLACES[kind], card.model_copy(update={"metrics": metrics}), weights)
+    metrics = load_card(root / PLACES[kind], kind).metrics
+    save_again(root / PLACES[kind], kind, metrics={**metrics, group: {**(metrics[group] or {}), metric: value}})
 
 
 def test_good_models_that_belong_together_are_ready(models: Path):

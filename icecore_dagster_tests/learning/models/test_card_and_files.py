@@ -20,6 +20,7 @@ from icecore_dagster.learning.models.card import (
     Provenance,
     check_fits,
     current_hash,
+    load_exported,
     load_model,
     save_model,
 )
@@ -127,6 +128,19 @@ def test_a_forest_grown_again_has_the_same_bytes(models: Models, drawn: DrawnSet
     again = train_forest(drawn.particles, drawn.labels, drawn.splits, models.forest.config)
     first = model_files.save_forest(tmp_path / "a", models.forest, PROVENANCE)
     assert model_files.save_forest(tmp_path / "b", again, PROVENANCE).weights_sha256 == first.weights_sha256
+
+
+def test_an_exported_network_that_is_missing_or_changed_is_refused(models: Models, tmp_path: Path) -> None:
+    card = model_files.save_network(tmp_path, models.network, PROVENANCE)
+    read, exported = load_exported(tmp_path, "network")
+    file = tmp_path / card.content_hash / "network.onnx"
+    assert (read, exported) == (card, file.read_bytes())
+    file.write_bytes(exported + b" ")
+    with pytest.raises(ModelMismatchError, match=r"network\.onnx was changed after saving"):
+        load_exported(tmp_path, "network")
+    file.unlink()
+    with pytest.raises(ModelNotFoundError, match=r"network\.onnx is missing.*train the network model again"):
+        load_exported(tmp_path, "network")
 
 
 def test_a_failure_while_saving_leaves_the_former_model_current(
