@@ -10,9 +10,6 @@ import pandas as pd
 
 from icecore_dagster.learning.networks.tensors import to_network_input
 from icecore_dagster.particles.measure import calibrate
-from icecore_dagster.simulation.laboratory import draw_sample
-from icecore_dagster.simulation.population import ANOMALY
-from icecore_dagster.simulation.shapes.raster import PIXEL_UM
 
 STRANGERS = 300
 """Drawn by default: enough for an area to be known to about 0.02."""
@@ -38,6 +35,11 @@ def draw_strangers(count: int = STRANGERS, seed: int = 0) -> Strangers:
         count: how many.
         seed: the same seed draws the same particles.
     """
+    # Drawing needs half a second of imports, which whoever only looks at assets should not wait for.
+    from icecore_dagster.simulation.laboratory import draw_sample
+    from icecore_dagster.simulation.population import ANOMALY
+    from icecore_dagster.simulation.shapes.raster import PIXEL_UM
+
     found = draw_sample(ANOMALY, count, seed)
     return Strangers(
         properties=pd.DataFrame([calibrate(particle.capture.measured, PIXEL_UM) for particle in found]),

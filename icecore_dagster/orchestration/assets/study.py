@@ -8,8 +8,6 @@ from icecore_dagster.orchestration.assets.declare import OWNERS, TRAINING_POOL
 from icecore_dagster.orchestration.metadata import Stopwatch, numbers, picture, stored_at, table_head
 from icecore_dagster.orchestration.resources import LaboratoryResource
 from icecore_dagster.reports.figures.study import comparison_figure
-from icecore_dagster.study.command import run_study
-from icecore_dagster.study.page import compared, study_rows
 
 
 class StudyConfig(dg.Config):
@@ -35,6 +33,10 @@ def study_comparison(
     context: dg.AssetExecutionContext, config: StudyConfig, laboratory: LaboratoryResource
 ) -> dg.MaterializeResult:
     """Measure what has not been measured, and write the comparison page."""
+    # The experiments import much that whoever only looks at assets should not wait for.
+    from icecore_dagster.study.command import run_study
+    from icecore_dagster.study.page import compared, study_rows
+
     watch = Stopwatch()
     done = run_study(
         laboratory.open(), quick=config.quick, only=config.only, again=config.again, country=laboratory.country
