@@ -45,7 +45,7 @@ docs: $(INSTALLED) ## print docs/tables.md and the table of networks from their 
 	$(BIN)/python -c "from pathlib import Path; from icecore_dagster.reports.dictionary import write_networks_table as w; w(Path('docs'))"
 
 bench: $(INSTALLED) ## measure speed beside what people have today
-	folder=$$(mktemp -d) && $(BIN)/python benchmarks/measure.py --folder $$folder; status=$$?; rm -rf $$folder; exit $$status
+	folder=$$(mktemp -d) && $(BIN)/python -m benchmarks.measure --folder $$folder; status=$$?; rm -rf $$folder; exit $$status
 
 clean: ## remove the virtual environment and caches; data/ stays
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache build *.egg-info

@@ -1,0 +1,175 @@
+"""From packed crops to tables of scores, beside the two ways in which the studies scored.
+
+The peers are written anew from their published descriptions and read one PNG a particle, as published; ours reads the
+segment's own tables. All see the same particles on the same machine in one run.
+"""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from benchmarks.rows import Row, rate, row
+from icecore_dagster.learning.anomaly.fit import fit_forest
+from icecore_dagster.learning.anomaly.forest import ForestConfig
+from icecore_dagster.learning.labelled_map import fit_labelled_map
+from icecore_dagster.learning.labelled_set import keep_split, keep_tensors
+from icecore_dagster.learning.maps import MapConfig
+from icecore_dagster.learning.models.for_scoring import load_scoring_network
+from icecore_dagster.learning.networks.fit import fit_network
+from icecore_dagster.learning.networks.tensors import to_network_input
+from icecore_dagster.learning.networks.training import TrainingConfig
+from icecore_dagster.learning.trees.boosting import TreesConfig
+from icecore_dagster.learning.trees.fit import fit_trees
+from icecore_dagster.particles.intake.cells import pack_segment, read_segment
+from icecore_dagster.particles.intake.crops import stream_crops
+from icecore_dagster.particles.intake.labelled import keep_labelled
+from icecore_dagster.particles.laboratory import Laboratory
+from icecore_dagster.scoring.segments import score_segment
+from icecore_dagster.simulation.laboratory import simulate_ice, simulate_labelled
+
+LABELLED, ICE = 3_000, 6_000
+CORE, SEGMENT = "GRIP_3046", "0_20"
+TASK, ARCHITECTURE = "six_class", "A3"
+PUBLISHED_PARTICLES = 1_500
+"""The slow peer is shown fewer: its rate does not depend on how many."""
+
+
+def score(folder: Path) -> list[Row]:
+    """Set up a laboratory with trained models and a packed segment, and score it in each way."""
+    lab = set_up(folder)
+    crops = [crop for block in stream_crops(lab.store.table("segment_crops", CORE, SEGMENT)) for crop in block.crops]
+    network = load_scoring_network(lab.store.models / "cnn_model" / TASK / ARCHITECTURE)
+    inputs, nothing = np.stack([to_network_input(crop) for crop in crops]), np.empty((len(crops), 0))
+    limit = rate(lambda: len(network.run(inputs, nothing).probabilities))
+    ours = max((_apart("ours", folder) for _ in range(2)), key=lambda found: found["rate"])
+    study, published = _apart("study", folder), _apart("published", folder)
+    return [
+        row("score_end_to_end_vs_published", "particles/s", ours["rate"], published["rate"], limit),
+        row("score_end_to_end_vs_study", "particles/s", ours["rate"], study["rate"], limit),
+        # Of the peer's process alone, without its two workers.
+        row("score_rss", "MB", ours["rss_mb"], study["rss_mb"]),
+    ]
+
+
+def set_up(folder: Path) -> Laboratory:
+    """A laboratory with labelled particles, one epoch of training, and a segment that was read and packed."""
+    lab = Laboratory.at(folder)
+    simulate_labelled(lab.labelled, particles=LABELLED, seed=1, progress=False)
+    keep_labelled(lab, set())
+    keep_split(lab)
+    keep_tensors(lab)
+    fit_network(lab, TASK, ARCHITECTURE, TrainingConfig(epochs=1))
+    fit_trees(lab, TASK, TreesConfig())
+    fit_forest(lab, ForestConfig())
+    fit_labelled_map(lab, TASK, ARCHITECTURE, MapConfig(), most=1_200, seed=0)
+    simulate_ice(
+        lab.landing,
+        truth_folder=lab.truth,
+        cores=[CORE],
+        segments=[SEGMENT],
+        replicates=1,
+        particles_per_run=ICE,
+        seed=2,
+        progress=False,
+    )
+    read_segment(lab, CORE, SEGMENT)
+    pack_segment(lab, CORE, SEGMENT)
+    pictures = folder / "one_png_a_particle"
+    pictures.mkdir()
+    for block in stream_crops(lab.store.table("segment_crops", CORE, SEGMENT)):
+        for name, crop in zip(block.particle_ids, block.crops, strict=True):
+            cv2.imwrite(str(pictures / f"{name}.png"), crop)
+    return lab
+
+
+def _apart(way: str, folder: Path) -> dict[str, float]:
+    """Score in a process of its own, imports and the loading of models not counted."""
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.scoring", way, str(folder)], check=True, capture_output=True, text=True
+    )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def ours(folder: Path) -> float:
+    """Decode, network, trees, forest, places on the map, three tables."""
+    lab = Laboratory.at(folder)
+    # Once to have everything loaded: what is measured is what every further particle costs.
+    for _ in range(2):
+        began = time.perf_counter()
+        done = score_segment(lab, CORE, SEGMENT, task=TASK, architecture=ARCHITECTURE)
+    return done.rows / (time.perf_counter() - began)
+
+
+def study(folder: Path) -> float:
+    """The 2021 study: Pillow and torchvision an image at a time, two workers, A3 as torch has it by default."""
+    import torch
+    from torchvision.transforms import v2
+
+    from icecore_dagster.learning.networks.architectures import build_network
+
+    change = v2.Compose([v2.ToImage(), v2.Resize((128, 128)), v2.ToDtype(torch.float32), v2.Normalize([60.0], [30.0])])
+    network = build_network(ARCHITECTURE, 6).to(memory_format=torch.contiguous_format).eval()
+    return _by_loader(Pictures(sorted((folder / "one_png_a_particle").glob("*.png")), change), network, 64)
+
+
+def published(folder: Path) -> float:
+    """The pipeline published in 2023: OpenCV an image at a time, two workers, ResNet18 with the properties beside."""
+    import torch
+
+    from icecore_dagster.learning.networks.architectures import build_network
+
+    def change(image: np.ndarray) -> torch.Tensor:
+        colour = cv2.cvtColor(np.asarray(image), cv2.COLOR_GRAY2RGB)
+        return torch.from_numpy((cv2.resize(colour, (128, 128)).astype(np.float32) - 94) / 12).permute(2, 0, 1)
+
+    hybrid = build_network("hybrid_resnet18", 7).to(memory_format=torch.contiguous_format).eval()
+
+    class Hybrid(torch.nn.Module):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return hybrid(images[:, :1], torch.zeros(len(images), 34))
+
+    paths = sorted((folder / "one_png_a_particle").glob("*.png"))[:PUBLISHED_PARTICLES]
+    return _by_loader(Pictures(paths, change), Hybrid(), 512)
+
+
+class Pictures:
+    """Images from files, one at a time."""
+
+    def __init__(self, paths, change):
+        self.paths, self.change = paths, change
+
+    def __len__(self):
+        return len(self.paths)
+
+    def __getitem__(self, i):
+        from PIL import Image
+
+        with Image.open(self.paths[i]) as image:
+            return self.change(image.convert("L"))
+
+
+def _by_loader(pictures: Pictures, network, batch_size: int) -> float:
+    import torch
+
+    loader = torch.utils.data.DataLoader(pictures, batch_size=batch_size, num_workers=2)
+    began, seen = time.perf_counter(), 0
+    with torch.no_grad():
+        for images in loader:
+            seen += len(torch.softmax(network(images), dim=1).argmax(dim=1))
+    return seen / (time.perf_counter() - began)
+
+
+def _most_memory_mb() -> float:
+    """Most that this process has held in memory since it began to run its own program (MB; Linux)."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) / 1024
+
+
+if __name__ == "__main__":
+    found = {"ours": ours, "study": study, "published": published}[sys.argv[1]](Path(sys.argv[2]))
+    print(json.dumps({"rate": found, "rss_mb": _most_memory_mb()}))
