@@ -5,8 +5,11 @@ is fixed and the last one is filled up, so that a row's result does not depend o
 """
 
 import importlib.util
+import os
 import shutil
+import sys
 from collections.abc import Iterator, Mapping, Sequence
+from types import ModuleType
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -87,8 +90,7 @@ class OpenVinoGraph:
     """
 
     def __init__(self, exported: bytes):
-        import openvino
-
+        openvino = _openvino()
         settings = {
             # Without this, processors that can would compute in 16 bits.
             "INFERENCE_PRECISION_HINT": "f32",
@@ -124,6 +126,8 @@ class OnnxRuntimeGraph:
     """
 
     def __init__(self, exported: bytes):
+        # Read when it is first loaded: without this it would send its maker what it computes, and name the computer.
+        os.environ["ORT_DISABLE_TELEMETRY"] = "1"
         import onnxruntime
 
         self._session = onnxruntime.InferenceSession(exported, providers=["CPUExecutionProvider"])
@@ -166,6 +170,15 @@ class TorchGraph:
                     part = found[name][start : start + BATCH_SIZE]
                     part[:] = values[: len(part)].cpu().numpy()
         return found
+
+
+def _openvino() -> ModuleType:
+    """OpenVINO without its telemetry, which would report to its maker that it has been imported, and from where."""
+    # To Python, a module that is None is not installed; OpenVINO then does without.
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    import openvino
+
+    return openvino
 
 
 def _room_for(graph: Graph, inputs: Arrays) -> Arrays:

@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -57,3 +60,23 @@ def test_without_openvino_the_other_engine_is_taken_and_without_both_it_is_said(
     there.clear()
     with pytest.raises(ModuleNotFoundError, match="pip install openvino"):
         graphs.open_graph(exported)
+
+
+@pytest.mark.parametrize("engine", ["OpenVinoGraph", "OnnxRuntimeGraph"])
+def test_no_engine_calls_out(known, engine, tmp_path) -> None:
+    file = tmp_path / "network.onnx"
+    file.write_bytes(known[0])
+    program = (
+        "import pathlib, sys\n"
+        "seen = []\n"
+        "watched = ('socket.connect', 'socket.getaddrinfo', 'subprocess.Popen', 'os.fork')\n"
+        "sys.addaudithook(lambda event, _: seen.append(event) if event in watched else None)\n"
+        "from icecore_dagster.learning.models import graphs\n"
+        f"graphs.{engine}(pathlib.Path({str(file)!r}).read_bytes())\n"
+        "print(seen, [name for name in sys.modules if name.startswith('openvino_telemetry.')])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, env={"HOME": str(tmp_path)}
+    )
+    assert done.stdout.strip() == "[] []"
+    assert [path.name for path in tmp_path.iterdir()] == ["network.onnx"]
