@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 SIZE_COLUMNS = ("diameter_esd_um", "length_um")
-_SIZE_BINS = 40
+_SIZE_BINS = 24
+"""Wide enough that lengths of small particles, which come in whole pixels, leave none empty in between."""
 _PANELS_A_ROW = 4
 
 
@@ -163,8 +164,9 @@ def size_distributions(particles: pd.DataFrame, by: str, columns: Sequence[str] 
         plain_axes(panel, property_title(column), "")
         panel.set_xscale("log")
         panel.set_yscale("log")
-        panel.set_ylim(bottom=0.7)
         _plain_log_ticks(panel, edges)
+    # Only now: a limit set earlier would hold for the panels that are still to come.
+    panels[0].set_ylim(bottom=0.7)
     panels[0].set_ylabel(f"Particles per bin ({_SIZE_BINS} bins)", fontsize=LABEL_POINTS, color=INK)
     handles = _size_legend(sized.groupby(by)[shown[0]].agg(["size", "median"]), groups, colours)
     title = f"Particles, median {property_title(shown[0]).split(' (µm)')[0]}"
