@@ -1,12 +1,14 @@
 """What people see of an asset in the UI: counts, the head of a table, a picture, where the file lies."""
 
 import base64
+import io
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
 import dagster as dg
 import pandas as pd
+from PIL import Image
 from upath import UPath
 
 from icecore_dagster.learning.energy import EnergyUse
@@ -15,6 +17,8 @@ from icecore_dagster.learning.models.card import ModelCard
 
 HEAD_ROWS = 5
 HEAD_COLUMNS = 12
+PICTURE_PX = 1_000
+"""Widest picture that the UI shows whole on a screen of 1,366 px."""
 
 
 def table_head(frame: pd.DataFrame, rows: int = HEAD_ROWS) -> dg.MetadataValue:
@@ -40,7 +44,16 @@ def _cell(value: object) -> str:
 
 
 def picture(png: bytes, alt: str) -> dg.MetadataValue:
-    """A picture inside the metadata itself, so that it shows offline."""
+    """A picture inside the metadata itself, so that it shows offline; a wide one is made to fit the UI's window."""
+    with Image.open(io.BytesIO(png)) as image:
+        if image.width > PICTURE_PX:
+            # The UI shows a picture as it is, and cuts off what lies beyond the edge.
+            small = image.convert("RGB").resize(
+                (PICTURE_PX, round(image.height * PICTURE_PX / image.width)), Image.Resampling.LANCZOS
+            )
+            buffer = io.BytesIO()
+            small.save(buffer, format="PNG", optimize=True)
+            png = buffer.getvalue()
     return dg.MetadataValue.md(f"![{alt}](data:image/png;base64,{base64.b64encode(png).decode()})")
 
 
