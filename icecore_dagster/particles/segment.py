@@ -59,7 +59,11 @@ def border_grey(crop: NDArray[np.uint8]) -> np.float64:
     Returns:
         Grey level, 0 to 255.
     """
-    return np.median(np.concatenate([crop[0], crop[-1], crop[1:-1, 0], crop[1:-1, -1]]))
+    border = np.concatenate([crop[0], crop[-1], crop[1:-1, 0], crop[1:-1, -1]])
+    # As np.median, without its overhead, which would be half of what preparing a small crop costs.
+    middle = len(border) // 2
+    border.partition((max(middle - 1, 0), middle))
+    return np.float64(border[middle] if len(border) % 2 else (float(border[middle - 1]) + float(border[middle])) / 2)
 
 
 def _close(mask: NDArray[np.uint8], iterations: int) -> NDArray[np.uint8]:

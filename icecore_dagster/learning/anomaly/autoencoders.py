@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 IMAGE_PX = 64
 """Side of the images; a quarter of the networks' pixels, for speed."""
-PREPARATION_VERSION = 1
+PREPARATION_VERSION = 2
 """Raised whenever `contrast_of` would give other values for the same image."""
 BATCH_SIZE = 64
 

@@ -141,8 +141,8 @@ def _converted(cache: Path) -> Path:
 def _published_weights() -> "dict[str, torch.Tensor]":
     """The weights as they were published, by their own names.
 
-    The one place of the product that reads a pickle: the file exists in no other format. Its bytes are held against the
-    known hash first, and torch's safe unpickler builds nothing but tensors.
+    The file exists in no other format than torch's own. As with torchvision's weights (`networks.modules.start_of`),
+    its bytes are held against the known hash first, and torch's safe unpickler builds nothing but tensors.
     """
     import torch
 

@@ -1,7 +1,7 @@
 """The labelled images on disk: native pixels and the network's input, memory-mapped.
 
-Writing, opening and the one resize that training and scoring share belong here. What is done to the grey values
-afterwards is in `transforms`.
+Writing, opening and the one resize that training and scoring share belong here, with the one background that all
+images are brought to. What is done to the grey values afterwards is in `transforms`.
 """
 
 import json
@@ -16,33 +16,43 @@ from typing import BinaryIO
 import cv2
 import numpy as np
 
+from icecore_dagster.particles.segment import border_grey
+
 NETWORK_INPUT_PX = 128
-FORMAT_VERSION = 1
+BACKGROUND_GREY = 134
+"""Grey of empty water in every network's input, in the middle of published backgrounds (122-146)."""
+FORMAT_VERSION = 2
 
 
 class TensorFormatError(ValueError):
     """A folder does not hold the tensors that this version reads."""
 
 
-def to_network_input(crop: np.ndarray, size_px: int = NETWORK_INPUT_PX) -> np.ndarray:
-    """Squash one crop to the network's square input.
+def to_network_input(
+    crop: np.ndarray, size_px: int = NETWORK_INPUT_PX, background_grey: float | None = None
+) -> np.ndarray:
+    """Squash one crop to the network's square input, and bring its background to `BACKGROUND_GREY`.
 
     Bilinear without smoothing beforehand, on 8-bit grey: the only resize in the product, so that a network scores
-    pixels made exactly as those that it was trained on.
+    pixels made exactly as those that it was trained on. The flash differs from run to run; a network that saw grey as
+    it is would learn how bright each material's runs were, or take a grain of a bright run for a clear one.
 
     Args:
         crop: uint8 (h, w), grey 0-255.
         size_px: side of the square.
+        background_grey: grey of empty water around the particle; None takes the median of the crop's border.
 
     Returns:
-        uint8 (size_px, size_px).
+        uint8 (size_px, size_px): grey times `BACKGROUND_GREY` / background, cut off at 255.
 
     Raises:
         ValueError: the crop is not a grey 8-bit image with at least one pixel.
     """
     if crop.ndim != 2 or crop.dtype != np.uint8 or crop.size == 0:
         raise ValueError(f"a crop must be a non-empty uint8 (h, w) array, not {crop.dtype} {crop.shape}")
-    return cv2.resize(crop, (size_px, size_px), interpolation=cv2.INTER_LINEAR)
+    squashed = cv2.resize(crop, (size_px, size_px), interpolation=cv2.INTER_LINEAR)
+    background = max(border_grey(crop) if background_grey is None else background_grey, 1.0)
+    return np.asarray(cv2.convertScaleAbs(squashed, alpha=BACKGROUND_GREY / background), np.uint8)
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,11 @@
-"""One training loop for every image network: Adam, cross-entropy, early stopping, the best weights kept."""
+"""One training loop for every image network: Adam, cross-entropy, early stopping, the best averaged weights kept."""
 
 import logging
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
 import pandas as pd
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import torch
 
     from icecore_dagster.learning.networks.modules import ParticleNetwork
+
+    _Tensors = tuple[torch.Tensor, ...] | list[torch.Tensor]
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +40,8 @@ class TrainingConfig:
         patience: stop after so many epochs without a lower validation loss.
         learning_rate: of Adam; None for the architecture's own.
         batch_size: images a step.
+        averaging: share that the running average of the weights keeps at each step. The average is judged after each
+            epoch and kept (Polyak & Juditsky 1992, doi 10.1137/0330046); 0 for the last step's weights.
         balanced: draw equally many images of each class in every epoch, rare classes repeatedly.
         most_of_label: images of each label to learn from at most, evenly from all runs (applied where the labelled set
             is divided); None for all.
@@ -50,6 +54,7 @@ class TrainingConfig:
     patience: int = 5
     learning_rate: float | None = None
     batch_size: int = 32
+    averaging: float = 0.99
     balanced: bool = False
     most_of_label: int | None = None
     seed: int = 0
@@ -174,6 +179,7 @@ def train_network(
     """
     import torch
     from torch.nn.functional import cross_entropy
+    from torch.optim.swa_utils import AveragedModel
     from tqdm import tqdm
 
     from icecore_dagster.learning.networks.modules import start_of
@@ -190,7 +196,7 @@ def train_network(
     best_loss, best_epoch, best_state = np.inf, 0, {}
 
     def measure(side: np.ndarray, run_of: np.ndarray | None = None) -> ClassificationMetrics:
-        found = run_on_rows(network, tensors, side, plan.transform, properties).probabilities
+        found = run_on_rows(judged, tensors, side, plan.transform, properties).probabilities
         return evaluate(rows.targets[side], found, task.classes, None if run_of is None else run_of[side])
 
     with torch_set_up(config.seed, config.threads, config.device) as device:
@@ -200,6 +206,8 @@ def train_network(
         if network.measured is not None and measured is not None:
             network.measured.learn_scale(measured[rows.train])
         network.to(device)
+        averaged = AveragedModel(network, multi_avg_fn=_running_average(config.averaging), use_buffers=True)
+        judged = cast("ParticleNetwork", averaged.module)
         optimiser = torch.optim.Adam(network.parameters(), lr=config.learning_rate or plan.learning_rate)
         for epoch in range(1, config.epochs + 1):
             started = time.perf_counter()
@@ -214,6 +222,7 @@ def train_network(
                 loss = cross_entropy(network(images.to(device), beside), truth.to(device))
                 loss.backward()
                 optimiser.step()
+                averaged.update_parameters(network)
                 total, seen = total + loss.item() * len(batch), seen + len(batch)
             if not np.isfinite(total):
                 raise ValueError(f"training loss is {total} in epoch {epoch}: lower the learning rate")
@@ -230,10 +239,10 @@ def train_network(
             log.info("%s %s epoch %d: %s", task.key, architecture, epoch, history[-1])
             if validation.log_loss < best_loss:
                 best_loss, best_epoch = validation.log_loss, epoch
-                best_state = {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
+                best_state = {name: value.detach().cpu().clone() for name, value in judged.state_dict().items()}
             elif epoch - best_epoch >= config.patience:
                 break
-        network.load_state_dict(best_state)
+        judged.load_state_dict(best_state)
         return TrainedNetwork(
             task=task.key,
             classes=task.classes,
@@ -281,6 +290,22 @@ def _training_images(
     tensors: TensorSet, rows: np.ndarray, transform: TransformSpec, generator: "torch.Generator"
 ) -> "torch.Tensor":
     return augment(tensors.images[rows], lambda i: tensors.native(int(rows[i])), transform, generator)
+
+
+def _running_average(kept: float) -> "Callable[[_Tensors, _Tensors, torch.Tensor | int], None]":
+    """Moves averaged weights towards new ones in place; the first steps weigh more, so that the start is forgotten."""
+    import torch
+
+    @torch.no_grad()
+    def average(old: "_Tensors", new: "_Tensors", steps: "torch.Tensor | int") -> None:
+        moved = max(1 - kept, 9 / (10 + float(steps)))
+        for mean, value in zip(old, new, strict=True):
+            if mean.is_floating_point():
+                mean.lerp_(value, moved)
+            else:
+                mean.copy_(value)
+
+    return average
 
 
 def _batches(rows: TaskRows, n_classes: int, config: TrainingConfig, rng: np.random.Generator) -> list[np.ndarray]:

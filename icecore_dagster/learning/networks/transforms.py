@@ -12,11 +12,12 @@ import cv2
 import numpy as np
 
 from icecore_dagster.learning.networks.tensors import NETWORK_INPUT_PX, to_network_input
+from icecore_dagster.particles.segment import border_grey
 
 if TYPE_CHECKING:
     import torch
 
-TRANSFORM_VERSION = 1
+TRANSFORM_VERSION = 2
 """Raised whenever the same specification would give other pixels than before."""
 
 
@@ -91,8 +92,10 @@ def augment(
     crop, mirror, flip, blur, down, across, spread = draws.unbind(dim=1)
     changed = np.array(images)
     for i in torch.nonzero(crop < spec.crop_probability).flatten().tolist():
-        part = random_part(native(i), spec, float(down[i]), float(across[i]))
-        changed[i] = to_network_input(part, spec.size_px)
+        whole = native(i)
+        part = random_part(whole, spec, float(down[i]), float(across[i]))
+        # A part's own border may lie inside the particle.
+        changed[i] = to_network_input(part, spec.size_px, background_grey=float(border_grey(whole)))
     batch = normalise(changed, spec)
     mirrored = mirror < spec.horizontal_flip_probability
     batch[mirrored] = batch[mirrored].flip(-1)

@@ -12,6 +12,7 @@ from icecore_dagster.simulation.shapes.raster import (
     Canvas,
     Image,
     Specimen,
+    bevelled,
     canvas_around,
     polar_outline,
     rounded,
@@ -27,13 +28,18 @@ Rng = np.random.Generator
 class OakPlan:
     """What differs between two oaks: ranges of one species, overlapping those of the other.
 
+    Keys of pollen tell the wall of Quercus robur by coarser warts (verrucate) and wide furrows from that of
+    Quercus suber, whose grains are finer and whose furrows are narrow and faint (published in words, not in numbers).
+
     Attributes:
         kind: species.
         density: mean and standard deviation between grains of the absorbance in the middle.
         grain_um: range of the size of the wall's granules, um.
         grain_contrast: range of the standard deviation of absorbance by granules.
-        lobes: range of the relative depth of the three furrows on the outline.
-        furrow_share: how often a furrow is seen as a bright arc at the rim.
+        lobes: range of the relative depth of the three lobes of the outline.
+        opening: range of how clear a furrow's mouth at the rim is; above 1 it gathers light.
+        mouth: range of half a mouth's width along the rim, relative to the grain's radius.
+        dent: range of how far the outline steps back (or forward, below 0) at a mouth, relative to the radius.
     """
 
     kind: str
@@ -41,15 +47,37 @@ class OakPlan:
     grain_um: tuple[float, float]
     grain_contrast: tuple[float, float]
     lobes: tuple[float, float]
-    furrow_share: float
+    opening: tuple[float, float]
+    mouth: tuple[float, float]
+    dent: tuple[float, float]
 
 
-ROBUR = OakPlan("Quercus robur", (0.81, 0.11), (0.55, 1.30), (0.09, 0.25), (0.010, 0.060), 0.60)
-SUBER = OakPlan("Quercus suber", (1.03, 0.11), (0.50, 1.10), (0.06, 0.19), (0.000, 0.035), 0.35)
+ROBUR = OakPlan(
+    "Quercus robur",
+    density=(0.97, 0.13),
+    grain_um=(0.80, 1.50),
+    grain_contrast=(0.08, 0.22),
+    lobes=(0.005, 0.050),
+    opening=(0.5, 1.3),
+    mouth=(0.18, 0.40),
+    dent=(-0.02, 0.05),
+)
+SUBER = OakPlan(
+    "Quercus suber",
+    density=(1.14, 0.13),
+    grain_um=(0.45, 0.90),
+    grain_contrast=(0.10, 0.30),
+    lobes=(0.000, 0.040),
+    opening=(0.1, 0.7),
+    mouth=(0.08, 0.22),
+    dent=(-0.02, 0.03),
+)
+_POLAR_SHARE = 0.6
+"""How often an oak grain lies with its three furrows at the rim; from the side one or two are seen (plausible)."""
 
 
 def oak(rng: Rng, diameter_um: float, margin_um: float, plan: OakPlan) -> Specimen:
-    """An oak pollen grain: a dark granular disc, sometimes faintly three-lobed, often with a bright furrow at its rim.
+    """An oak pollen grain: a dark granular body in a paler wall, which three furrows interrupt.
 
     Args:
         rng: source of randomness.
@@ -60,24 +88,48 @@ def oak(rng: Rng, diameter_um: float, margin_um: float, plan: OakPlan) -> Specim
     Returns:
         The specimen.
     """
-    angles = np.linspace(0, 2 * np.pi, 90, endpoint=False)
+    radius_um = 0.5 * diameter_um
+    angles = np.linspace(0, 2 * np.pi, 120, endpoint=False)
+    polar = rng.random() < _POLAR_SHARE
+    mouths = 2 * np.pi * np.arange(3) / 3 if polar else np.array([0.0, np.pi])[: int(rng.integers(0, 3))]
+    mouths = mouths + rng.normal(0, 0.12, len(mouths))
+    half_width = rng.uniform(*plan.mouth)
+    radius = wavy(rng, 120, range(2, 7), 0.045)
+    # Between furrows the wall bulges.
+    radius *= 1 - (rng.uniform(*plan.lobes) * np.cos(3 * angles) if polar else 0)
+    for mouth in mouths:
+        away = np.angle(np.exp(1j * (angles - mouth)))
+        radius *= 1 - rng.uniform(*plan.dent) * np.exp(-((away / half_width) ** 2))
+    flat = rng.uniform(0.92, 1.0) if polar else rng.uniform(0.84, 1.0)
     turn = rng.uniform(0, 2 * np.pi)
-    radius = wavy(rng, 90, range(2, 7), 0.045) * (1 + rng.uniform(*plan.lobes) * np.cos(3 * angles))
-    ring = turned(polar_outline(0.5 * diameter_um * radius) * [1, rng.uniform(0.88, 1.0)], turn)
+    ring = turned(polar_outline(radius_um * radius) * [1, flat], turn)
     canvas = canvas_around(ring, margin_um)
     depth = canvas.depth_inside(canvas.fill(ring))
-    body = rounded(depth, 0.5 * diameter_um)
-    density = float(np.clip(rng.normal(*plan.density), 0.3, 1.2))
+    body = rounded(depth, radius_um)
+    density = np.float32(np.clip(rng.normal(*plan.density), 0.4, 1.6))
     granules = canvas.grain(rng, rng.uniform(*plan.grain_um))
-    blotches = canvas.grain(rng, rng.uniform(5, 10))
-    fill = rounded(depth, rng.uniform(1.3, 3.2))
-    absorbance: Image = np.float32(density) * (np.float32(0.72) * fill + np.float32(0.28) * body)
-    texture = np.float32(rng.uniform(*plan.grain_contrast)) * granules + np.float32(rng.uniform(0.04, 0.12)) * blotches
-    absorbance += texture * fill
+    blotches = canvas.grain(rng, rng.uniform(3, 8))
+    # The content fills the wall but for a gap that is wider in some places than in others.
+    wall_um = rng.uniform(0.9, 2.0)
+    gap = depth - np.float32(wall_um) * (1 + np.float32(0.25) * canvas.grain(rng, 9.0))
+    content = bevelled(np.maximum(gap, 0), rng.uniform(0.5, 1.6))
+    wall_share = np.float32(rng.uniform(0.5, 0.85))
+    fill = rounded(depth, rng.uniform(0.8, 1.6))
+    absorbance: Image = density * (
+        wall_share * fill + (np.float32(0.9) - wall_share) * content + np.float32(0.1) * body
+    )
+    texture = np.float32(rng.uniform(*plan.grain_contrast)) * granules + np.float32(rng.uniform(0.04, 0.13)) * blotches
+    absorbance += texture * content
+    # Seen along its skin, the content is darkest at its own rim.
+    skin = np.exp(-(((gap - np.float32(0.9)) / np.float32(rng.uniform(0.5, 0.9))) ** 2)) * (depth > 0)
+    absorbance += np.float32(rng.uniform(0.0, 0.30)) * skin
     _wall(rng, absorbance, depth)
-    if rng.random() < plan.furrow_share:
-        _furrow(rng, canvas, absorbance, depth, diameter_um)
-    absorbance = softened(absorbance, rng.uniform(0.15, 0.4))
+    openings = rng.uniform(*plan.opening, len(mouths))
+    for mouth, opening in zip(mouths, openings, strict=True):
+        _mouth(rng, canvas, absorbance, depth, turn + float(mouth), radius_um, half_width, float(opening))
+    if not polar and rng.random() < 0.6:
+        _furrow(rng, canvas, absorbance, depth, turn, radius_um, half_width, rng.uniform(*plan.opening))
+    absorbance = softened(absorbance, rng.uniform(0.15, 0.35))
     # Protoplasm 1.36-1.40, wall about 1.5: a round body with a grainy surface. Most of its path is too long and too
     # uneven to keep a phase; what is left bends light at the rim.
     opd = rng.uniform(0.08, 0.45) * body + np.float32(rng.uniform(0.005, 0.022)) * granules * fill
@@ -129,14 +181,48 @@ def _wall(rng: Rng, absorbance: Image, depth: Image) -> None:
         place += rng.uniform(0.8, 1.4)
 
 
-def _furrow(rng: Rng, canvas: Canvas, absorbance: Image, depth: Image, diameter_um: float) -> None:
-    """Open a furrow: a bright arc a little inside the rim, in place."""
-    middle, half_span = rng.uniform(0, 2 * np.pi), rng.uniform(0.2, 0.7)
-    angles = np.linspace(middle - half_span, middle + half_span, 12)
-    radius = 0.5 * diameter_um * rng.uniform(0.72, 0.92)
-    arc = radius * np.column_stack([np.cos(angles), np.sin(angles)])
-    slit = canvas.depth_inside(canvas.stroke(arc, rng.uniform(0.9, 2.4)))
-    absorbance *= 1 - np.float32(rng.uniform(0.4, 1.0)) * np.minimum(slit / np.float32(0.6), 1) * (depth > 0.5)
+def _mouth(
+    rng: Rng,
+    canvas: Canvas,
+    absorbance: Image,
+    depth: Image,
+    at_rad: float,
+    radius_um: float,
+    half_width: float,
+    opening: float,
+) -> None:
+    """Open the mouth of a furrow at the rim, in place: a clear patch through the wall between two darker lips."""
+    outwards, along = canvas.axes_um(at_rad)
+    inwards_um = rng.uniform(1.0, 3.0)
+    place = np.float32(radius_um * rng.uniform(0.80, 0.95))
+    width_um = np.float32(half_width * radius_um)
+    patch = np.exp(-(((outwards - place) / np.float32(inwards_um)) ** 2) - (along / width_um) ** 2)
+    lips = np.exp(
+        -(((outwards - place) / np.float32(1.3 * inwards_um)) ** 2) - ((np.abs(along) / width_um - 1.3) / 0.5) ** 2
+    )
+    inside = bevelled(depth, 0.6)
+    absorbance += np.float32(rng.uniform(0.0, 0.5)) * lips * inside
+    absorbance *= 1 - np.float32(opening) * patch * inside
+
+
+def _furrow(
+    rng: Rng,
+    canvas: Canvas,
+    absorbance: Image,
+    depth: Image,
+    turn: float,
+    radius_um: float,
+    half_width: float,
+    opening: float,
+) -> None:
+    """Draw a furrow that faces the light: a paler slit from pole to pole, narrow at its ends, in place."""
+    across, along = canvas.axes_um(turn + rng.normal(0, 0.15))
+    half_length = np.float32(radius_um * rng.uniform(0.55, 0.85))
+    taper = np.maximum(1 - (along / half_length) ** 2, 0)
+    bend = np.float32(rng.uniform(-0.15, 0.15) * radius_um) * taper
+    width = np.float32(0.35 * half_width * radius_um) * taper + np.float32(0.15)
+    slit = np.exp(-(((across - bend - np.float32(rng.uniform(-0.3, 0.3) * radius_um)) / width) ** 2)) * (taper > 0)
+    absorbance *= 1 - np.float32(0.6 * min(opening, 1.0)) * slit * (depth > 0.5)
 
 
 def _oncus(

@@ -60,7 +60,9 @@ def felsic(rng: Rng, diameter_um: float, margin_um: float) -> Specimen:
     body = thickness_um * profile
     absorbance = np.float32(rng.uniform(0.0, 0.12)) * profile
     if form == "pitted plate":
-        _pit(rng, canvas, outline, body, absorbance, count=rng.poisson(0.07 * diameter_um**2 * rng.uniform(0.4, 2)))
+        _pit(rng, canvas, outline, body, absorbance, count=rng.poisson(0.09 * diameter_um**2 * rng.uniform(0.3, 2)))
+    if rng.random() < _RIBBED_SHARE:
+        _rib(rng, canvas, body, depth, diameter_um, thickness_um)
     return Specimen(_path(body, FELSIC_INDEX), absorbance, str(form))
 
 
@@ -88,9 +90,11 @@ def basaltic(rng: Rng, diameter_um: float, margin_um: float) -> Specimen:
         thickness_um = min(rng.uniform(1.5, 6.0), 0.5 * diameter_um)
         edge_um = min(thickness_um * rng.uniform(0.25, 0.6), 0.5 * float(depth.max()) + 0.2)
         body = thickness_um * softened(bevelled(depth, edge_um), rng.uniform(0.2, 0.4))
-        absorbance = body * np.float32(rng.uniform(0.0, 0.03))
-        if rng.random() < 0.5:
-            _pit(rng, canvas, outline, body, absorbance, count=rng.poisson(0.03 * diameter_um**2))
+        absorbance = body * np.float32(rng.uniform(0.005, 0.04))
+        _dark_side(rng, canvas, absorbance, depth, diameter_um)
+        for _ in range(int(rng.integers(0, 3))):
+            _vesicle(rng, canvas, body, absorbance, depth, diameter_um)
+        _microlites(rng, canvas, absorbance, depth, diameter_um)
         return Specimen(_path(body, BASALTIC_INDEX - rng.uniform(0, 0.06)), absorbance, "clear fragment")
     if form == "foamy" and diameter_um > 12:
         return _foam(rng, canvas, depth, diameter_um, BASALTIC_INDEX, rng.uniform(0.03, 0.12), "foamy")
@@ -98,7 +102,10 @@ def basaltic(rng: Rng, diameter_um: float, margin_um: float) -> Specimen:
 
 
 _LONGEST_NEEDLE_UM = 110.0
-_MOST_PITS = 70
+_MOST_PITS = 150
+_MOST_MICROLITES = 20
+_RIBBED_SHARE = 0.4
+"""Share of felsic plates on which the wall of another bubble has left a rib (plausible; bubble-wall shards)."""
 _FELSIC_SHARES = (0.38, 0.24, 0.18, 0.10, 0.10)
 
 
@@ -151,15 +158,58 @@ def _blocky_outline(rng: Rng, diameter_um: float, scallops: int) -> NDArray[np.f
     return _to_area(ring * wavy(rng, len(ring), range(5, 14), 0.10)[:, None], diameter_um)
 
 
+def _rib(rng: Rng, canvas: Canvas, body: Image, depth: Image, diameter_um: float, thickness_um: float) -> None:
+    """Thicken a plate along a bent line where the wall of a third bubble stood on it, in place."""
+    across, along = canvas.axes_um(rng.uniform(0, 2 * np.pi))
+    bend = np.float32(rng.uniform(-0.6, 0.6) / diameter_um) * along**2
+    away = across - np.float32(rng.uniform(-0.22, 0.22) * diameter_um) - bend
+    rib = np.exp(-((away / np.float32(rng.uniform(0.35, 0.8))) ** 2)) * bevelled(depth, 0.8)
+    if rng.random() < 0.5:
+        rib *= np.clip(along + np.float32(0.5), 0, 1)  # it ends where two bubbles met
+    body += np.float32(rng.uniform(0.1, 1.0) * thickness_um) * rib
+
+
+def _dark_side(rng: Rng, canvas: Canvas, absorbance: Image, depth: Image, diameter_um: float) -> None:
+    """Let the glass be opaque on one side, in place: a window has broken off together with some of its frame."""
+    along = canvas.axes_um(rng.uniform(0, 2 * np.pi))[0] + np.float32(0.08 * diameter_um) * canvas.grain(rng, 3.0)
+    edge = np.float32(rng.uniform(-0.12, 0.22) * diameter_um)
+    dark = np.clip((along - edge) / np.float32(rng.uniform(0.5, 1.2)) + np.float32(0.5), 0, 1)
+    absorbance += np.float32(rng.uniform(0.5, 1.6)) * dark * bevelled(depth, 0.8)
+
+
+def _vesicle(rng: Rng, canvas: Canvas, body: Image, absorbance: Image, depth: Image, diameter_um: float) -> None:
+    """Leave a round bubble in dense glass, in place: thin glass in its middle, a dark ring where its wall is steep."""
+    radius_um = np.float32(np.clip(rng.uniform(0.08, 0.2) * diameter_um, 0.6, 4.0))
+    x, y = canvas.grid_um()
+    at_x, at_y = rng.uniform(-0.28, 0.28, 2) * diameter_um
+    away = np.sqrt((x - np.float32(at_x)) ** 2 + (y - np.float32(at_y)) ** 2) / radius_um
+    inside = bevelled(depth, 0.8)
+    body *= 1 - np.float32(rng.uniform(0.4, 0.9)) * np.sqrt(np.maximum(1 - away**2, 0)) * inside
+    absorbance += (
+        np.float32(rng.uniform(0.5, 1.6)) * np.exp(-(((away - 1) * radius_um / np.float32(0.4)) ** 2)) * inside
+    )
+
+
+def _microlites(rng: Rng, canvas: Canvas, absorbance: Image, depth: Image, diameter_um: float) -> None:
+    """Strew small opaque crystals of iron oxide in basaltic glass, in place."""
+    x, y = canvas.grid_um()
+    inside = bevelled(depth, 0.5)
+    for _ in range(min(rng.poisson(0.25 * diameter_um), _MOST_MICROLITES)):
+        at_x, at_y = rng.uniform(-0.4, 0.4, 2) * diameter_um
+        size = np.float32(rng.uniform(0.3, 0.7))
+        square = np.maximum(np.abs(x - np.float32(at_x)), np.abs(y - np.float32(at_y))) / size
+        absorbance += np.float32(rng.uniform(0.6, 2.0)) * np.exp(-(square**4)) * inside
+
+
 def _pit(rng: Rng, canvas: Canvas, outline: NDArray[np.float64], body: Image, absorbance: Image, count: int) -> None:
     """Press small bubbles and crystals into a plate, in place."""
     count = min(int(count), _MOST_PITS)
     if not count:
         return
-    sizes_um = np.clip(rng.lognormal(np.log(0.45), 0.5, count), 0.25, 2.5)
+    sizes_um = np.clip(rng.lognormal(np.log(rng.uniform(0.3, 0.5)), 0.55, count), 0.2, 2.5)
     middles = rng.uniform(-1, 1, (count, 2)) * np.abs(outline).max(axis=0)
     angles = np.linspace(0, 2 * np.pi, 12, endpoint=False)
-    ovals = 1 + rng.uniform(-0.3, 0.3, (count, 1)) * np.cos(2 * angles + rng.uniform(0, 2 * np.pi, (count, 1)))
+    ovals = 1 + rng.uniform(-0.5, 0.5, (count, 1)) * np.cos(2 * angles + rng.uniform(0, 2 * np.pi, (count, 1)))
     rings = np.stack([np.cos(angles), np.sin(angles)], axis=-1) * (sizes_um[:, None] * ovals)[:, :, None]
     blobs = rings + middles[:, None]
     pits = canvas.fill(*blobs)
@@ -217,8 +267,14 @@ def _foam(
     """A grain full of small vesicles: each wall bends light away, so that the grain looks dark and mottled."""
     thickness_um = rng.uniform(0.25, 0.5) * diameter_um
     body = thickness_um * rounded(depth, max(0.8, 0.5 * thickness_um))
-    vesicle_um = rng.uniform(1.2, 3.5) if kind == "microvesicular" else rng.uniform(2.5, 7)
-    holes = np.clip(np.float32(0.5) + np.float32(rng.uniform(0.5, 0.9)) * canvas.grain(rng, vesicle_um), 0, 1)
+    vesicle_um = rng.uniform(1.4, 3.2) if kind == "microvesicular" else rng.uniform(2.5, 7)
+    pattern = canvas.grain(rng, vesicle_um)
+    if kind == "microvesicular":
+        # The published source pumice has stretched bubbles: rows of them, broken here and there.
+        across = canvas.axes_um(rng.uniform(0, np.pi))[1]
+        rows = np.sin(np.float32(2 * np.pi / vesicle_um) * across + np.float32(rng.uniform(0.8, 2.0)) * pattern)
+        pattern = np.float32(0.5) * pattern + rows
+    holes = np.clip(np.float32(0.5) + np.float32(rng.uniform(0.5, 0.9)) * pattern, 0, 1)
     body *= np.float32(1) - np.float32(rng.uniform(0.25, 0.5)) * holes
     uneven = np.clip(1 + np.float32(0.35) * canvas.grain(rng, max(3.0, 0.3 * diameter_um)), 0.2, 2)
     walls = (1 - holes) * uneven * bevelled(depth, 0.8)

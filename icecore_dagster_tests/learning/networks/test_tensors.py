@@ -6,7 +6,13 @@ import cv2
 import numpy as np
 import pytest
 
-from icecore_dagster.learning.networks.tensors import TensorFormatError, open_tensors, to_network_input, write_tensors
+from icecore_dagster.learning.networks.tensors import (
+    BACKGROUND_GREY,
+    TensorFormatError,
+    open_tensors,
+    to_network_input,
+    write_tensors,
+)
 
 
 def _crops(rng: np.random.Generator, shapes: list[tuple[int, int]]) -> list[np.ndarray]:
@@ -27,7 +33,24 @@ def test_what_is_written_comes_back_native_and_resized(tmp_path: Path) -> None:
 
 def test_resize_is_plain_bilinear() -> None:
     crop = _crops(np.random.default_rng(1), [(31, 57)])[0]
-    np.testing.assert_array_equal(to_network_input(crop), cv2.resize(crop, (128, 128), interpolation=cv2.INTER_LINEAR))
+    plain = cv2.resize(crop, (128, 128), interpolation=cv2.INTER_LINEAR)
+    np.testing.assert_array_equal(to_network_input(crop, background_grey=BACKGROUND_GREY), plain)
+
+
+@pytest.mark.parametrize("background", [100, 122, 134, 146])
+def test_a_particle_looks_alike_on_every_background(background: int) -> None:
+    crop = np.full((40, 40), background, np.uint8)
+    crop[10:30, 10:30] = round(0.5 * background)
+    found = to_network_input(crop)
+    assert found[0, 0] == BACKGROUND_GREY
+    assert found[64, 64] == pytest.approx(0.5 * BACKGROUND_GREY, abs=1)
+
+
+def test_light_beyond_the_scale_is_cut_off_and_black_water_refuses_nothing() -> None:
+    glint = np.full((9, 9), 100, np.uint8)
+    glint[4, 4] = 250
+    assert to_network_input(glint, 9)[4, 4] == 255
+    assert to_network_input(np.zeros((5, 5), np.uint8)).max() == 0
 
 
 def test_a_failure_on_the_way_leaves_the_former_set_and_no_debris(tmp_path: Path) -> None:

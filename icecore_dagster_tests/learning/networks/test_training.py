@@ -60,6 +60,17 @@ def test_the_weights_kept_are_those_of_the_lowest_validation_loss(trained: Train
     assert trained.validation.log_loss == losses.min()
 
 
+def test_the_weights_kept_are_an_average_and_that_of_nothing_is_the_last_step(drawn: DrawnSet) -> None:
+    one_step = {"epochs": 1, "batch_size": 10_000}
+    averaged, last = _train(drawn, **one_step), _train(drawn, **one_step, averaging=0.0)
+    for name, weights in last.state.items():
+        # The first step is its own average.
+        torch.testing.assert_close(averaged.state[name], weights)
+    averaged, last = _train(drawn, epochs=1), _train(drawn, epochs=1, averaging=0.0)
+    assert not torch.equal(averaged.state["output.weight"], last.state["output.weight"])
+    assert averaged.history["train_loss"].tolist() == last.history["train_loss"].tolist()
+
+
 def test_training_stops_when_patience_is_over(drawn: DrawnSet) -> None:
     # A step this large makes the validation loss worse at once.
     stopped = _train(drawn, epochs=30, patience=1, learning_rate=0.3)

@@ -8,6 +8,7 @@ from torchvision.transforms import functional as tv
 
 from icecore_dagster.learning.networks.tensors import to_network_input
 from icecore_dagster.learning.networks.transforms import TransformSpec, augment, gaussian_blur, normalise, random_part
+from icecore_dagster.particles.segment import border_grey
 
 NEVER = TransformSpec(
     crop_probability=0, horizontal_flip_probability=0, vertical_flip_probability=0, blur_probability=0
@@ -56,7 +57,8 @@ def test_the_order_is_crop_resize_normalise_flips_blur() -> None:
     found = _augment(crop, 1, always, seed=3)
     draws = torch.rand(1, 7, generator=torch.Generator().manual_seed(3))[0]
     part = random_part(crop, always, float(draws[4]), float(draws[5]))
-    expected = normalise(to_network_input(part)[None], always).flip(-1).flip(-2)
+    squashed = to_network_input(part, background_grey=float(border_grey(crop)))
+    expected = normalise(squashed[None], always).flip(-1).flip(-2)
     expected = tv.gaussian_blur(expected, [5, 5], [float(0.1 + 1.9 * draws[6])] * 2)
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
 
