@@ -1,6 +1,7 @@
 """Scoring one segment: its particles and crops streamed through the models into three tables."""
 
-import contextlib
+import itertools
+import logging
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -11,7 +12,7 @@ from upath import UPath
 
 from icecore_dagster.learning.energy import EnergyUse, measure_energy
 from icecore_dagster.learning.features.sets import MEASURED
-from icecore_dagster.particles.intake.crops import blocks_with_crops
+from icecore_dagster.particles.intake.crops import BLOCK, blocks_with_crops
 from icecore_dagster.particles.laboratory import Laboratory
 from icecore_dagster.particles.tables.schemas import (
     SCORING_ENERGY,
@@ -24,10 +25,16 @@ from icecore_dagster.particles.tables.schemas import (
 )
 from icecore_dagster.particles.tables.store import TableWriter, atomic_files, read_note, read_table
 from icecore_dagster.scoring.engine import ScoredBlock, load_scoring_models, score_blocks
+from icecore_dagster.scoring.pieces import Pieces
+
+log = logging.getLogger(__name__)
 
 SCORES: tuple[Table, ...] = (SEGMENT_PREDICTIONS, SEGMENT_ANOMALY_SCORES, SEGMENT_EMBEDDING)
 
 ALL_SCORES: tuple[str, ...] = tuple(table.name for table in SCORES)
+
+BLOCKS_A_PIECE = 8
+"""Blocks that are scored between two moments at which a killed scoring can go on: 8,192 particles."""
 
 
 class SegmentNotReadyError(ValueError):
@@ -39,12 +46,14 @@ class SegmentScored:
     """What scoring a segment did.
 
     Attributes:
-        rows: particles scored.
+        rows: particles of the segment.
+        kept: how many of them an earlier scoring, which broke off, had scored already.
         models: content hash of each model, by kind.
         energy: what it cost.
     """
 
     rows: int
+    kept: int
     models: dict[str, str]
     energy: EnergyUse
 
@@ -61,6 +70,9 @@ def score_segment(
     country: str = "DNK",
 ) -> SegmentScored:
     """Score every particle of a segment and keep the wanted tables and what they cost, all or none.
+
+    A scoring that was killed goes on behind the last whole piece of `BLOCKS_A_PIECE` blocks if neither models nor runs
+    have changed since; its cost is then that of the rest.
 
     Args:
         lab: the laboratory.
@@ -95,20 +107,24 @@ def score_segment(
     note = {"models": models.versions, "fingerprint": fingerprint}
     targets = [lab.store.table(table.name, core, segment) for table in tables]
     costs = lab.store.table(SCORING_ENERGY.name, core, segment)
-    rows = 0
+    pieces = Pieces(lab.scratch / "scoring" / core / segment, tables, note)
+    kept = pieces.rows
+    if kept:
+        log.info("%s %s: %d particles were scored before the last scoring broke off, going on", core, segment, kept)
+    with measure_energy(country) as meter:
+        blocks = score_blocks(blocks_with_crops(source, crops, BLOCK, skip=kept), models, **parts)
+        while some := list(itertools.islice(blocks, BLOCKS_A_PIECE)):
+            pieces.add(_joined(some))
+    work = {"core": core, "segment": segment, "task": task, "architecture": architecture}
+    cost = {**work, "particles": pieces.rows - kept, "tables": ", ".join(table.name for table in tables)}
     with atomic_files([*targets, costs]) as (*paths, cost_path):
-        with measure_energy(country) as meter, contextlib.ExitStack() as stack:
-            writers = {
-                table.name: stack.enter_context(TableWriter(path, table, note))
-                for table, path in zip(tables, paths, strict=True)
-            }
-            for block in score_blocks(blocks_with_crops(source, crops), models, **parts):
-                for name, frame in _frames(block).items():
-                    writers[name].write(frame)
-                    rows += len(frame) if name == tables[0].name else 0
-        work = {"core": core, "segment": segment, "task": task, "architecture": architecture, "particles": rows}
-        _add_cost(cost_path, costs, {**work, "tables": ", ".join(writers)}, meter.use)
-    return SegmentScored(rows, models.versions, meter.use)
+        for table, path in zip(tables, paths, strict=True):
+            with TableWriter(path, table, note) as writer:
+                for frame in pieces.read(table):
+                    writer.write(frame)
+        _add_cost(cost_path, costs, cost, meter.use)
+    pieces.discard()
+    return SegmentScored(pieces.rows, kept, models.versions, meter.use)
 
 
 def _add_cost(path: Path, kept: UPath, work: dict[str, object], use: EnergyUse) -> None:
@@ -120,10 +136,8 @@ def _add_cost(path: Path, kept: UPath, work: dict[str, object], use: EnergyUse) 
         writer.write(row)
 
 
-def _frames(block: ScoredBlock) -> dict[str, pd.DataFrame]:
-    frames = {
-        SEGMENT_PREDICTIONS.name: block.predictions,
-        SEGMENT_ANOMALY_SCORES.name: block.anomaly,
-        SEGMENT_EMBEDDING.name: block.embedding,
-    }
-    return {name: frame for name, frame in frames.items() if frame is not None}
+def _joined(blocks: Iterable[ScoredBlock]) -> dict[str, pd.DataFrame]:
+    """The wanted tables of consecutive blocks, by name."""
+    by_table = zip(*((block.predictions, block.anomaly, block.embedding) for block in blocks), strict=True)
+    frames = zip(SCORES, by_table, strict=True)
+    return {table.name: pd.concat(some, ignore_index=True) for table, some in frames if some[0] is not None}

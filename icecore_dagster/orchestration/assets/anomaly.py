@@ -99,6 +99,7 @@ class DustAutoencoderConfig(dg.Config):
 @model_asset(
     deps=[synthetic_split, synthetic_tensors],
     partitions_def=autoencoders,
+    code_version="2",
     kinds={"torch"},
     description="Autoencoders trained on the crops of labelled dust alone: the larger the reconstruction error, the "
     "less like dust. Ice is scored by the convolutional one, where there is one.",
@@ -160,6 +161,7 @@ class AugmentationAssetConfig(dg.Config):
 @model_asset(
     deps=[synthetic_split, synthetic_tensors],
     kinds={"torch"},
+    code_version="2",
     description="Whether images of a rare class that a variational autoencoder draws help a network: the same network "
     "without and with them, on the same real test particles. No model is kept.",
 )

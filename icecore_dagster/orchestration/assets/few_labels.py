@@ -54,6 +54,7 @@ class SiameseNetworkConfig(dg.Config):
         dg.AssetDep(cnn_model, partition_mapping=SCORED_BY.the_network),
     ],
     kinds={"torch"},
+    code_version="2",
     description="Siamese network: places particles of one material together, materials it never met among them. "
     "Measured by few-shot episodes on held-out labels, beside the scoring network and the measured properties.",
 )

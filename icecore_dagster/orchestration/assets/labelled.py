@@ -111,7 +111,7 @@ def synthetic_split(
     group_name=GROUP,
     owners=OWNERS,
     kinds={"numpy"},
-    code_version="1",
+    code_version="2",
     description="The labelled crops as a network takes them, uint8, memory-mapped: native, and resized to 128x128.",
 )
 def synthetic_tensors(context: dg.AssetExecutionContext, laboratory: LaboratoryResource) -> dg.MaterializeResult:

@@ -44,7 +44,7 @@ _DESCRIPTIONS = {
             group_name=GROUP,
             owners=OWNERS,
             kinds={"torch", "lightgbm", "parquet"},
-            code_version="2",
+            code_version="3",
             automation_condition=WHEN_INPUTS_ARE_SOUND,
             description=_DESCRIPTIONS[table.name],
             skippable=True,
@@ -81,7 +81,9 @@ def _described(lab: Laboratory, table: Table, core: str, segment: str, scored: S
             "dagster/row_count": scored.rows,
             **numbers({f"{kind} model": version[:12] for kind, version in scored.models.items()}),
             **energy_facts(scored.energy),
-            "particles a second": dg.MetadataValue.float(scored.rows / max(scored.energy.seconds, 1e-9)),
+            "particles a second": dg.MetadataValue.float(
+                (scored.rows - scored.kept) / max(scored.energy.seconds, 1e-9)
+            ),
             "head": table_head(frame),
             "picture": picture(score_figure(table.name, frame), table.row),
             "file": stored_at(target),

@@ -73,10 +73,18 @@ def decode_crop(png: bytes) -> np.ndarray:
     return crop.astype(np.uint8, copy=False)
 
 
-def stream_crops(source: UPath, rows: int = BLOCK) -> Iterator[CropBlock]:
-    """Read packed crops block by block, decoded."""
-    for frame in stream_table(source, ["particle_id", "png"], rows):
+def stream_crops(source: UPath, rows: int = BLOCK, skip: int = 0) -> Iterator[CropBlock]:
+    """Read packed crops block by block, decoded, but for the first `skip`."""
+    for frame in _behind(stream_table(source, ["particle_id", "png"], rows), skip):
         yield CropBlock(frame["particle_id"].tolist(), [decode_crop(png) for png in frame["png"]])
+
+
+def _behind(frames: Iterator[pd.DataFrame], skip: int) -> Iterator[pd.DataFrame]:
+    """Blocks of a table behind its first rows."""
+    for frame in frames:
+        if skip < len(frame):
+            yield frame.iloc[skip:].reset_index(drop=True) if skip else frame
+        skip = max(skip - len(frame), 0)
 
 
 def read_crops(source: UPath, particle_ids: Iterable[str]) -> dict[str, np.ndarray]:
@@ -92,7 +100,9 @@ def read_crops(source: UPath, particle_ids: Iterable[str]) -> dict[str, np.ndarr
     return found
 
 
-def blocks_with_crops(particles: UPath, crops: UPath, rows: int = BLOCK) -> Iterator[tuple[pd.DataFrame, list]]:
+def blocks_with_crops(
+    particles: UPath, crops: UPath, rows: int = BLOCK, skip: int = 0
+) -> Iterator[tuple[pd.DataFrame, list]]:
     """Particles and their crops side by side, in the order of the particle table, in bounded memory.
 
     Both tables hold the runs of a segment in the same order, so that the crops are read forward only once.
@@ -101,6 +111,7 @@ def blocks_with_crops(particles: UPath, crops: UPath, rows: int = BLOCK) -> Iter
         particles: address of a `segment_particles` table.
         crops: address of the `segment_crops` table of the same segment.
         rows: particles a block.
+        skip: particles at the beginning that are passed over, their crops undecoded.
 
     Yields:
         (particles, crops): a frame of up to `rows` rows, and for each row its crop, uint8 (h, w), or None.
@@ -109,8 +120,9 @@ def blocks_with_crops(particles: UPath, crops: UPath, rows: int = BLOCK) -> Iter
         ValueError: a particle that has an image is not among the crops; segment_crops is out of date.
     """
     waiting: dict[str, np.ndarray] = {}
-    stream = stream_crops(crops, rows)
-    for frame in stream_table(particles, rows=rows):
+    images_before = int(read_table(particles, ["has_image"])["has_image"].iloc[:skip].sum()) if skip else 0
+    stream = stream_crops(crops, rows, skip=images_before)
+    for frame in _behind(stream_table(particles, rows=rows), skip):
         wanted = frame.loc[frame["has_image"], "particle_id"].tolist()
         for particle_id in wanted:
             while particle_id not in waiting:
