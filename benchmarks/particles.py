@@ -14,7 +14,7 @@ from icecore_dagster.simulation.plans import plan_labelled
 from icecore_dagster.simulation.shapes.raster import GRID_SIZES_PX
 
 CROPS, SIDE_PX = 2_000, 40
-SIMULATED = 6_000
+SIMULATED = 20_000
 SEED = 7
 
 

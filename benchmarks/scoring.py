@@ -29,12 +29,15 @@ from icecore_dagster.particles.intake.cells import pack_segment, read_segment
 from icecore_dagster.particles.intake.crops import stream_crops
 from icecore_dagster.particles.intake.labelled import keep_labelled
 from icecore_dagster.particles.laboratory import Laboratory
+from icecore_dagster.scoring.core.rollup import keep_class_distribution, keep_ranking
 from icecore_dagster.scoring.segments import score_segment
 from icecore_dagster.simulation.laboratory import simulate_ice, simulate_labelled
 
 LABELLED, ICE = 3_000, 6_000
 CORE, SEGMENT = "GRIP_3046", "0_20"
 TASK, ARCHITECTURE = "six_class", "A3"
+GROWING, GROWING_SEGMENTS, GROWING_ICE = "GRIP_3136", ("0_20", "20_40", "40_55", "55_75"), 1_500
+"""A core that gets one more segment, and particles of each."""
 PUBLISHED_PARTICLES = 1_500
 """The slow peer is shown fewer: its rate does not depend on how many."""
 
@@ -53,7 +56,35 @@ def score(folder: Path) -> list[Row]:
         row("score_end_to_end_vs_study", "particles/s", ours["rate"], study["rate"], limit),
         # Of the peer's process alone, without its two workers.
         row("score_rss", "MB", ours["rss_mb"], study["rss_mb"]),
+        incremental(lab),
     ]
+
+
+def incremental(lab: Laboratory) -> Row:
+    """A new segment of a core read, packed, scored and rolled up, beside the whole core done again."""
+    simulate_ice(
+        lab.landing,
+        truth_folder=lab.truth,
+        cores=[GROWING],
+        segments=GROWING_SEGMENTS,
+        replicates=1,
+        particles_per_run=GROWING_ICE,
+        seed=3,
+        progress=False,
+    )
+
+    def seconds(segments: tuple[str, ...]) -> float:
+        began = time.perf_counter()
+        for segment in segments:
+            read_segment(lab, GROWING, segment)
+            pack_segment(lab, GROWING, segment)
+            score_segment(lab, GROWING, segment, task=TASK, architecture=ARCHITECTURE)
+        keep_class_distribution(lab, GROWING, TASK)
+        keep_ranking(lab, GROWING)
+        return time.perf_counter() - began
+
+    whole = seconds(GROWING_SEGMENTS)
+    return row("incremental_segment", "s", seconds(GROWING_SEGMENTS[-1:]), whole)
 
 
 def set_up(folder: Path) -> Laboratory:
