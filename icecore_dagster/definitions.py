@@ -6,21 +6,8 @@ from typing import Any
 
 import dagster as dg
 
-from icecore_dagster.orchestration.assets import (
-    anomaly,
-    cores,
-    features,
-    few_labels,
-    ice,
-    labelled,
-    ledger,
-    maps,
-    networks,
-    scores,
-    search,
-    study,
-    trees,
-)
+from icecore_dagster.orchestration.assets import cores, ice, labelled, ledger, maps, scores, study
+from icecore_dagster.orchestration.assets.models import anomaly, features, few_labels, networks, search, trees
 from icecore_dagster.orchestration.checks import CHECKS
 from icecore_dagster.orchestration.jobs import JOBS
 from icecore_dagster.orchestration.resources import LaboratoryResource

@@ -5,10 +5,10 @@ from pydantic import Field
 
 from icecore_dagster.learning.labelled_map import fit_labelled_map
 from icecore_dagster.learning.maps import MapConfig
-from icecore_dagster.orchestration.assets.anomaly import isolation_forest
 from icecore_dagster.orchestration.assets.declare import OWNERS, TRAINING_POOL
 from icecore_dagster.orchestration.assets.labelled import synthetic_tensors
-from icecore_dagster.orchestration.assets.networks import cnn_model
+from icecore_dagster.orchestration.assets.models.anomaly import isolation_forest
+from icecore_dagster.orchestration.assets.models.networks import cnn_model
 from icecore_dagster.orchestration.automation import WHEN_THE_NETWORK_IS_NEW
 from icecore_dagster.orchestration.jobs import SEGMENT_SCORES
 from icecore_dagster.orchestration.metadata import Stopwatch, energy_facts, numbers, picture, stored_at, table_head

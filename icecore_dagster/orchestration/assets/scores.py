@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from icecore_dagster.orchestration.assets.anomaly import isolation_forest
 from icecore_dagster.orchestration.assets.declare import OWNERS
 from icecore_dagster.orchestration.assets.ice import segment_crops, segment_particles
 from icecore_dagster.orchestration.assets.maps import synthetic_umap
-from icecore_dagster.orchestration.assets.networks import cnn_model
-from icecore_dagster.orchestration.assets.trees import lightgbm_model
+from icecore_dagster.orchestration.assets.models.anomaly import isolation_forest
+from icecore_dagster.orchestration.assets.models.networks import cnn_model
+from icecore_dagster.orchestration.assets.models.trees import lightgbm_model
 from icecore_dagster.orchestration.automation import WHEN_INPUTS_ARE_SOUND
 from icecore_dagster.orchestration.metadata import energy_facts, numbers, picture, stored_at, table_head
 from icecore_dagster.orchestration.partitions import SCORED_BY, cell_of, cells

@@ -13,7 +13,7 @@ from icecore_dagster.learning.few_labels.representations import SIAMESE
 from icecore_dagster.learning.few_labels.siamese import SiameseConfig
 from icecore_dagster.orchestration.assets.declare import half_of_the_cores, model_asset
 from icecore_dagster.orchestration.assets.labelled import synthetic_split, synthetic_tensors
-from icecore_dagster.orchestration.assets.networks import cnn_model
+from icecore_dagster.orchestration.assets.models.networks import cnn_model
 from icecore_dagster.orchestration.metadata import model_facts, numbers, picture, stored_at, table_head
 from icecore_dagster.orchestration.partitions import SCORED_BY
 from icecore_dagster.orchestration.resources import LaboratoryResource

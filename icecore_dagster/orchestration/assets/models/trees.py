@@ -10,9 +10,9 @@ from icecore_dagster.learning.trees.boosting import Loss, TreesConfig
 from icecore_dagster.learning.trees.explanation import Explanation
 from icecore_dagster.learning.trees.fit import fit_trees
 from icecore_dagster.orchestration.assets.declare import half_of_the_cores, leave_out, model_asset
-from icecore_dagster.orchestration.assets.features import transfer_features
 from icecore_dagster.orchestration.assets.labelled import synthetic_particles, synthetic_split
-from icecore_dagster.orchestration.assets.networks import cnn_model
+from icecore_dagster.orchestration.assets.models.features import transfer_features
+from icecore_dagster.orchestration.assets.models.networks import cnn_model
 from icecore_dagster.orchestration.metadata import metric_facts, model_facts, numbers, picture, stored_at, table_head
 from icecore_dagster.orchestration.partitions import SCORED_BY, classifier_of, classifiers
 from icecore_dagster.orchestration.resources import LaboratoryResource

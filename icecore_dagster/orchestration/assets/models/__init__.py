@@ -1,0 +1,1 @@
+"""The assets that learn, and the features of images that some of them learn from."""
