@@ -71,7 +71,7 @@ def score_segment(
 ) -> SegmentScored:
     """Score every particle of a segment and keep the wanted tables and what they cost, all or none.
 
-    A scoring that was killed goes on behind the last whole piece of `BLOCKS_A_PIECE` blocks if neither models nor runs
+    A scoring that was killed goes on behind the last but one piece of `BLOCKS_A_PIECE` blocks, unless models or runs
     have changed since; its cost is then that of the rest.
 
     Args:
@@ -113,18 +113,23 @@ def score_segment(
         log.info("%s %s: %d particles were scored before the last scoring broke off, going on", core, segment, kept)
     with measure_energy(country) as meter:
         blocks = score_blocks(blocks_with_crops(source, crops, BLOCK, skip=kept), models, **parts)
+        last: dict[str, pd.DataFrame] = {}
         while some := list(itertools.islice(blocks, BLOCKS_A_PIECE)):
-            pieces.add(_joined(some))
+            if last:
+                pieces.add(last)
+            last = _joined(some)
     work = {"core": core, "segment": segment, "task": task, "architecture": architecture}
-    cost = {**work, "particles": pieces.rows - kept, "tables": ", ".join(table.name for table in tables)}
+    rows = pieces.rows + len(last.get(tables[0].name, ()))
+    cost = {**work, "particles": rows - kept, "tables": ", ".join(table.name for table in tables)}
     with atomic_files([*targets, costs]) as (*paths, cost_path):
         for table, path in zip(tables, paths, strict=True):
             with TableWriter(path, table, note) as writer:
-                for frame in pieces.read(table):
+                # The last piece comes straight from memory, which is all that a small segment has.
+                for frame in (*pieces.read(table), *([last[table.name]] if last else [])):
                     writer.write(frame)
         _add_cost(cost_path, costs, cost, meter.use)
     pieces.discard()
-    return SegmentScored(pieces.rows, kept, models.versions, meter.use)
+    return SegmentScored(rows, kept, models.versions, meter.use)
 
 
 def _add_cost(path: Path, kept: UPath, work: dict[str, object], use: EnergyUse) -> None:

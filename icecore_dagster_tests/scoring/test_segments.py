@@ -90,8 +90,8 @@ def test_a_scoring_that_broke_off_goes_on_and_gives_what_an_unbroken_one_gives(
     assert not any(lab.store.table(name, *CELL).exists() for name in ALL_SCORES)
     looked_at = _count_particles(monkeypatch)
     found = _score(lab)
-    # Two whole pieces of two blocks were kept; the fifth block was lost.
-    assert sum(looked_at) == len(expected[ALL_SCORES[0]]) - 4 * BLOCK
+    # Of two whole pieces of two blocks the first was kept; the third to fifth block were lost.
+    assert sum(looked_at) == len(expected[ALL_SCORES[0]]) - 2 * BLOCK
     for name in ALL_SCORES:
         pd.testing.assert_frame_equal(found[name], expected[name])
     assert not [path for path in lab.scratch.rglob("*") if path.is_file()]
