@@ -3,6 +3,7 @@
 Nothing here is read by anybody but the scoring itself; a segment's scores appear whole or not at all.
 """
 
+import contextlib
 import hashlib
 import json
 import shutil
@@ -80,5 +81,7 @@ class Pieces:
 
 def _forget_old(folder: Path) -> None:
     for pieces in folder.glob("*"):
-        if time.time() - pieces.stat().st_mtime > _FORGOTTEN_AFTER_S:
-            shutil.rmtree(pieces, ignore_errors=True)
+        # Another scoring of the segment may throw its own away at this moment.
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - pieces.stat().st_mtime > _FORGOTTEN_AFTER_S:
+                shutil.rmtree(pieces, ignore_errors=True)

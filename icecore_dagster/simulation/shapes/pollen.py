@@ -28,8 +28,9 @@ Rng = np.random.Generator
 class OakPlan:
     """What differs between two oaks: ranges of one species, overlapping those of the other.
 
-    Keys of pollen tell the wall of Quercus robur by coarser warts (verrucate) and wide furrows from that of
-    Quercus suber, whose grains are finer and whose furrows are narrow and faint (published in words, not in numbers).
+    The wall of Quercus robur is verrucate to scabrate (published). That its warts are coarser and its furrows wider
+    than those of Quercus suber is a plausible guess, as are all ranges; both were drawn with one published crop of each
+    in view.
 
     Attributes:
         kind: species.
