@@ -147,7 +147,7 @@ def simulate(
     ] = None,
     particles: Annotated[int, typer.Option(help="Labelled particles in each drawn set", min=1_000)] = 30_000,
     seeds: Annotated[int, typer.Option(help="Sets to draw, each with a seed of its own", min=1)] = 5,
-    epochs: Annotated[int, typer.Option(help="Passes of the network over each set; 0 trains none", min=0)] = 5,
+    epochs: Annotated[int, typer.Option(help="Passes of the network over each set; 0 trains none", min=0)] = 8,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="HTML file (default: with the results)")] = None,
     data: Data = None,
 ) -> None:

@@ -66,17 +66,17 @@ class Candidate:
 SIZES: dict[str, Sizes | Mixture] = {
     # Grain sizes fall off above about 2 um, and the corundum was chosen to have those of polar dust (published); the
     # instrument sees the tail. Ice holds a coarse grain now and then.
-    "dust": Sizes(2.1, 0.36, 1.4, 15.0),
+    "dust": Sizes(2.1, 0.30, 1.4, 15.0),
     "ice dust": Sizes(2.2, 0.42, 1.4, 30.0),
     # Published panel of cleaned grains: median 23.5, ln-sd 0.44. Cleaning kept 13 % of the felsic (7,625 of about
     # 60,640) and 42 % of the basaltic particles (6,271 of about 14,793); what it took were small fragments, whose sizes
     # are a guess.
-    "camp": Mixture(0.13, Sizes(23.5, 0.44, 8.0, 70.0), Sizes(7.0, 0.46, 4.2, 40.0)),
-    "grim": Mixture(0.42, Sizes(20.0, 0.50, 7.0, 110.0), Sizes(7.3, 0.45, 4.4, 40.0)),
+    "camp": Mixture(0.13, Sizes(23.5, 0.44, 8.0, 70.0), Sizes(5.9, 0.36, 4.0, 40.0)),
+    "grim": Mixture(0.42, Sizes(22.0, 0.65, 7.0, 110.0), Sizes(5.7, 0.36, 4.0, 40.0)),
     # Published: hazel 18-28 um; fresh oak grains in crops 33-37 um.
     "corylus": Sizes(23.8, 0.065, 17.0, 30.0),
     "qrob": Sizes(35.0, 0.055, 27.0, 43.0),
-    "qsub": Sizes(33.0, 0.055, 26.0, 42.0),
+    "qsub": Sizes(33.7, 0.055, 26.0, 42.0),
     "cont": Sizes(24.0, 0.55, 6.0, 100.0),
     ANOMALY: Sizes(20.0, 0.35, 9.0, 60.0),
 }

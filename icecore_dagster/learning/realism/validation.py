@@ -78,7 +78,7 @@ class RealismConfig:
     particles: int = 30_000
     seeds: tuple[int, ...] = (1, 2, 3, 4, 5)
     most_of_label: int = 2_200
-    epochs: int = 5
+    epochs: int = 8
     sample: int = 240
 
 

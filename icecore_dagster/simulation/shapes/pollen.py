@@ -34,8 +34,10 @@ class OakPlan:
 
     Attributes:
         kind: species.
-        density: mean and standard deviation between grains of the absorbance in the middle; the means give the greys of
-            published edge profiles (20 px inside the rim 70 below the background for robur, 81 for suber).
+        density: mean and standard deviation between grains of the absorbance in the middle.
+        skin: range of what is added to it where the content is seen along its own rim. With the mean density it gives
+            the greys of published edge profiles (20 and 10 px inside the rim 70 and 61 below the background for robur,
+            81 and 86 for suber).
         grain_um: range of the size of the wall's granules, um.
         grain_contrast: range of the standard deviation of absorbance by granules.
         lobes: range of the relative depth of the three lobes of the outline.
@@ -46,6 +48,7 @@ class OakPlan:
 
     kind: str
     density: tuple[float, float]
+    skin: tuple[float, float]
     grain_um: tuple[float, float]
     grain_contrast: tuple[float, float]
     lobes: tuple[float, float]
@@ -56,7 +59,8 @@ class OakPlan:
 
 ROBUR = OakPlan(
     "Quercus robur",
-    density=(0.97, 0.13),
+    density=(0.95, 0.17),
+    skin=(0.0, 0.20),
     grain_um=(0.80, 1.50),
     grain_contrast=(0.08, 0.22),
     lobes=(0.005, 0.050),
@@ -66,7 +70,8 @@ ROBUR = OakPlan(
 )
 SUBER = OakPlan(
     "Quercus suber",
-    density=(1.14, 0.13),
+    density=(1.16, 0.17),
+    skin=(0.1, 0.7),
     grain_um=(0.45, 0.90),
     grain_contrast=(0.10, 0.30),
     lobes=(0.000, 0.040),
@@ -124,7 +129,7 @@ def oak(rng: Rng, diameter_um: float, margin_um: float, plan: OakPlan) -> Specim
     absorbance += texture * content
     # Seen along its skin, the content is darkest at its own rim.
     skin = np.exp(-(((gap - np.float32(0.9)) / np.float32(rng.uniform(0.5, 0.9))) ** 2)) * (depth > 0)
-    absorbance += np.float32(rng.uniform(0.0, 0.30)) * skin
+    absorbance += np.float32(rng.uniform(*plan.skin)) * skin
     _wall(rng, absorbance, depth)
     openings = rng.uniform(*plan.opening, len(mouths))
     for mouth, opening in zip(mouths, openings, strict=True):
