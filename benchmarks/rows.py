@@ -35,6 +35,12 @@ def rate(work: Callable[[], int], repeats: int = 3) -> float:
     return best
 
 
+def most_memory_mb() -> float:
+    """Most that this process has held in memory since it began to run its own program (MB; Linux)."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) / 1024
+
+
 def machine() -> dict[str, str | int]:
     """What this was measured on."""
     cpu = Path("/proc/cpuinfo")

@@ -13,7 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from benchmarks.rows import Row, rate, row
+from benchmarks.rows import Row, most_memory_mb, rate, row
 from icecore_dagster.learning.anomaly.fit import fit_forest
 from icecore_dagster.learning.anomaly.forest import ForestConfig
 from icecore_dagster.learning.labelled_map import fit_labelled_map
@@ -195,12 +195,6 @@ def _by_loader(pictures: Pictures, network, batch_size: int) -> float:
     return seen / (time.perf_counter() - began)
 
 
-def _most_memory_mb() -> float:
-    """Most that this process has held in memory since it began to run its own program (MB; Linux)."""
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) / 1024
-
-
 if __name__ == "__main__":
     found = {"ours": ours, "study": study, "published": published}[sys.argv[1]](Path(sys.argv[2]))
-    print(json.dumps({"rate": found, "rss_mb": _most_memory_mb()}))
+    print(json.dumps({"rate": found, "rss_mb": most_memory_mb()}))

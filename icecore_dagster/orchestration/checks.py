@@ -14,8 +14,8 @@ from icecore_dagster.orchestration.metadata import table_head
 from icecore_dagster.orchestration.partitions import cell_of, cells, classifier_of, classifiers, network_of, networks
 from icecore_dagster.orchestration.resources import LaboratoryResource
 from icecore_dagster.particles.intake.cells import UNREADABLE
-from icecore_dagster.particles.tables.plausibility import Outcome, believable, believable_labelled
-from icecore_dagster.particles.tables.store import count_rows, read_table
+from icecore_dagster.particles.tables.plausibility import QUESTIONED, Outcome, believable, believable_labelled
+from icecore_dagster.particles.tables.store import count_rows, read_table, stream_table
 
 SEGMENT_CHECKS: dict[str, str] = {
     "schema": "Every declared column is there, and every value within its declared bounds",
@@ -55,9 +55,10 @@ def segment_is_believable(
 ) -> Iterator[dg.AssetCheckResult]:
     """Ask every question of `plausibility.believable` about the stored segment."""
     store, cell = laboratory.open().store, cell_of(context)
-    particles = read_table(store.table("segment_particles", *cell))
+    particles = store.table("segment_particles", *cell)
     rejects = count_rows(store.table("segment_rejects", *cell))
-    outcomes = believable(particles, rejects, read_table(store.table("segment_runs", *cell)))
+    runs = read_table(store.table("segment_runs", *cell))
+    outcomes = believable(stream_table(particles), read_table(particles, list(QUESTIONED)), rejects, runs)
     for name, outcome in outcomes.items():
         yield as_result(name, "segment_particles", outcome)
 

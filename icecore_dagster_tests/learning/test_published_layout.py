@@ -11,6 +11,7 @@ from icecore_dagster.particles.intake.cells import pack_segment, read_segment
 from icecore_dagster.particles.properties import FEATURES
 from icecore_dagster.particles.published.ice_tables import import_ice_table
 from icecore_dagster.particles.tables.plausibility import believable_labelled
+from icecore_dagster.particles.tables.store import read_table
 from icecore_dagster_tests.learning.published_layout import COLUMNS, ICE_RUNS, ICE_TABLE, PublishedLayout
 
 pytestmark = pytest.mark.xdist_group("published")
@@ -51,13 +52,14 @@ def test_the_raw_ice_table_is_taken_apart_and_its_segments_are_read(published: P
     taken = import_ice_table(lab.published / ICE_TABLE, lab.landing, progress=False)
     assert set(taken.runs) == set(ICE_RUNS)
     read = read_segment(lab, "GRIP_3046", "40_55")
-    assert read.particles["replicate"].value_counts().to_dict() == {
+    stored = read_table(published.lab.store.table("segment_particles", "GRIP_3046", "40_55"))
+    assert stored["replicate"].value_counts().to_dict() == {
         1: taken.runs[ICE_RUNS[1]],
         2: taken.runs[ICE_RUNS[2]],
     }
     assert read.rejects.empty
-    assert pack_segment(lab, "GRIP_3046", "40_55") == len(read.particles)
-    assert read.particles[list(FEATURES)].notna().all(axis=None)
+    assert pack_segment(lab, "GRIP_3046", "40_55") == read.rows == len(stored)
+    assert stored[list(FEATURES)].notna().all(axis=None)
 
 
 @pytest.fixture(scope="module", autouse=True)

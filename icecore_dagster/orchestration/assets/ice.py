@@ -4,17 +4,19 @@ import dagster as dg
 
 from icecore_dagster.orchestration.assets.declare import OWNERS
 from icecore_dagster.orchestration.automation import WHEN_INPUTS_ARE_SOUND
-from icecore_dagster.orchestration.metadata import Stopwatch, numbers, picture, stored_at, table_head
+from icecore_dagster.orchestration.metadata import HEAD_ROWS, Stopwatch, numbers, picture, stored_at, table_head
 from icecore_dagster.orchestration.partitions import cell_of, cells
 from icecore_dagster.orchestration.resources import LaboratoryResource
 from icecore_dagster.particles.intake.cells import pack_segment, read_segment
 from icecore_dagster.particles.intake.crops import read_crops
 from icecore_dagster.particles.tables.schemas import SEGMENT_CROPS, SEGMENT_PARTICLES
-from icecore_dagster.particles.tables.store import read_table
+from icecore_dagster.particles.tables.store import first_rows, read_table
 from icecore_dagster.reports.figures.gallery import contact_sheet
-from icecore_dagster.reports.figures.particles import size_distributions
+from icecore_dagster.reports.figures.particles import SIZE_COLUMNS, size_distributions
 
 GROUP = "ice"
+_SHOWN, _SHOWN_FROM = 12, 1_000
+"""Crops on the contact sheet, and the first particles of a segment that they are taken from."""
 
 
 @dg.asset(
@@ -30,14 +32,17 @@ def segment_particles(context: dg.AssetExecutionContext, laboratory: LaboratoryR
     """Read the runs of a segment."""
     lab, cell, watch = laboratory.open(), cell_of(context), Stopwatch()
     read = read_segment(lab, *cell)
+    stored = lab.store.table(SEGMENT_PARTICLES.name, *cell)
     metadata: dict[str, dg.MetadataValue] = {
-        "dagster/row_count": dg.MetadataValue.int(len(read.particles)),
+        "dagster/row_count": dg.MetadataValue.int(read.rows),
         **numbers({"runs": len(read.runs), "rows refused": len(read.rejects)}),
         **watch.facts,
         "volume imaged (ml)": table_head(read.runs[["run", "volume_imaged_ml", "volume_source"]], rows=len(read.runs)),
-        "head": table_head(read.particles),
-        "sizes": picture(size_distributions(read.particles, by="run"), "size distribution by run"),
-        "file": stored_at(lab.store.table(SEGMENT_PARTICLES.name, *cell)),
+        "head": table_head(first_rows(stored, HEAD_ROWS)),
+        "sizes": picture(
+            size_distributions(read_table(stored, ["run", *SIZE_COLUMNS]), by="run"), "size distribution by run"
+        ),
+        "file": stored_at(stored),
     }
     if not read.rejects.empty:
         metadata["refused"] = table_head(read.rejects)
@@ -64,14 +69,13 @@ def segment_crops(context: dg.AssetExecutionContext, laboratory: LaboratoryResou
     packed = pack_segment(lab, *cell)
     target = lab.store.table(SEGMENT_CROPS.name, *cell)
     size = target.stat().st_size
-    sizes = read_table(target, ["particle_id", "run", "height_px", "width_px", "background_grey"])
-    first = read_table(lab.store.table(SEGMENT_PARTICLES.name, *cell)).query("has_image").head(12)
+    first = first_rows(lab.store.table(SEGMENT_PARTICLES.name, *cell), _SHOWN_FROM).query("has_image").head(_SHOWN)
     return dg.MaterializeResult(
         metadata={
             "dagster/row_count": packed,
             **numbers({"megabytes": size / 1e6, "bytes a particle": size / max(packed, 1)}),
             **watch.facts,
-            "head": table_head(sizes),
+            "head": table_head(first_rows(target, HEAD_ROWS).drop(columns="png")),
             "crops": picture(contact_sheet(first, read_crops(target, first["particle_id"])), "the first crops"),
             "file": stored_at(target),
         }

@@ -11,12 +11,12 @@ from icecore_dagster.orchestration.assets.models.anomaly import isolation_forest
 from icecore_dagster.orchestration.assets.models.networks import cnn_model
 from icecore_dagster.orchestration.assets.models.trees import lightgbm_model
 from icecore_dagster.orchestration.automation import WHEN_INPUTS_ARE_SOUND
-from icecore_dagster.orchestration.metadata import energy_facts, numbers, picture, stored_at, table_head
+from icecore_dagster.orchestration.metadata import HEAD_ROWS, energy_facts, numbers, picture, stored_at, table_head
 from icecore_dagster.orchestration.partitions import SCORED_BY, cell_of, cells
 from icecore_dagster.orchestration.resources import LaboratoryResource
 from icecore_dagster.particles.laboratory import Laboratory
 from icecore_dagster.particles.tables.schemas import Table
-from icecore_dagster.particles.tables.store import read_table
+from icecore_dagster.particles.tables.store import column_names, first_rows, read_table
 from icecore_dagster.reports.figures.particles import score_figure
 from icecore_dagster.scoring.segments import SCORES, SegmentScored, score_segment
 
@@ -74,7 +74,8 @@ def segment_scores(context: dg.AssetExecutionContext, laboratory: LaboratoryReso
 
 def _described(lab: Laboratory, table: Table, core: str, segment: str, scored: SegmentScored) -> dg.MaterializeResult:
     target = lab.store.table(table.name, core, segment)
-    frame = read_table(target)
+    # The network's coordinates and each model's own probabilities are in no picture.
+    shown = [c for c in column_names(target) if not c.startswith(("e_", "p_cnn_", "p_lightgbm_", "particle_id"))]
     return dg.MaterializeResult(
         asset_key=table.name,
         metadata={
@@ -84,8 +85,8 @@ def _described(lab: Laboratory, table: Table, core: str, segment: str, scored: S
             "particles a second": dg.MetadataValue.float(
                 (scored.rows - scored.kept) / max(scored.energy.seconds, 1e-9)
             ),
-            "head": table_head(frame),
-            "picture": picture(score_figure(table.name, frame), table.row),
+            "head": table_head(first_rows(target, HEAD_ROWS)),
+            "picture": picture(score_figure(table.name, read_table(target, shown)), table.row),
             "file": stored_at(target),
         },
     )

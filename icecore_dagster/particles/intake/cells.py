@@ -13,7 +13,7 @@ from icecore_dagster.particles.intake.crops import pack_run
 from icecore_dagster.particles.intake.ingest import Ingested, ingest_run, with_cell
 from icecore_dagster.particles.laboratory import Laboratory
 from icecore_dagster.particles.tables.schemas import SEGMENT_CROPS, SEGMENT_PARTICLES, SEGMENT_REJECTS, SEGMENT_RUNS
-from icecore_dagster.particles.tables.store import TableWriter, atomic_file, atomic_files, read_note, read_table
+from icecore_dagster.particles.tables.store import TableWriter, atomic_file, atomic_files, find_rows, read_note
 
 UNREADABLE = "unreadable"
 """Format of a run that could not be read at all; it has a row of facts and no particles."""
@@ -28,14 +28,14 @@ class SegmentRead:
     """What reading a segment gave.
 
     Attributes:
-        particles: all columns of `schemas.SEGMENT_PARTICLES`, runs one after another.
+        rows: particles of the table `schemas.SEGMENT_PARTICLES`, runs one after another.
         rejects: `schemas.SEGMENT_REJECTS`.
         runs: `schemas.SEGMENT_RUNS`, a row a run.
         fingerprint: one SHA-256 for the bytes of all runs.
         unreadable: why a run could not be read at all, a line each; the other runs are not affected.
     """
 
-    particles: pd.DataFrame
+    rows: int
     rejects: pd.DataFrame
     runs: pd.DataFrame
     fingerprint: str
@@ -74,30 +74,38 @@ def read_segment(lab: Laboratory, core: str, segment: str) -> SegmentRead:
     """
     members = _members(lab, core, segment)
     fingerprints = {name.name: fingerprint(source.path) for name, source in members}
-    pieces: list[Ingested] = []
+    together = combined_fingerprint(fingerprints)
+    note = {"fingerprint": together}
+    tables = (SEGMENT_REJECTS, SEGMENT_RUNS, SEGMENT_PARTICLES)
+    rejects: list[pd.DataFrame] = []
     facts: list[dict[str, object]] = []
     unreadable: list[str] = []
-    for name, source in members:
-        try:
-            piece = _own_particles(ingest_run(read_run(source.path)), name.name)
-        except RunError as error:
-            unreadable.append(str(error))
-            piece = _nothing_of(name.name, str(error))
-        pieces.append(Ingested(with_cell(piece.particles, name), piece.rejects, piece.facts))
-        cell = {"core": name.core, "segment": name.segment, "replicate": name.replicate}
-        facts.append({**piece.facts, **cell, "run": name.name, "fingerprint": fingerprints[name.name]})
-        if fingerprint(source.path) != fingerprints[name.name]:
-            raise SegmentError(f"{source.path}: changed while it was read; it will be read again when it lies still")
-    if len(unreadable) == len(members):
-        raise SegmentError("; ".join(unreadable))
-    read = SegmentRead(
-        pd.concat([p.particles for p in pieces if len(p.particles)], ignore_index=True),
-        pd.concat([p.rejects for p in pieces], ignore_index=True),
-        pd.DataFrame(facts),
-        combined_fingerprint(fingerprints),
-        tuple(unreadable),
-    )
-    _keep(lab, core, segment, read)
+    with atomic_files([lab.store.table(table.name, core, segment) for table in tables]) as paths:
+        # A run is written before the next is read: memory is that of the largest run.
+        with TableWriter(paths[2], SEGMENT_PARTICLES, note) as writer:
+            for name, source in members:
+                try:
+                    piece = _own_particles(ingest_run(read_run(source.path)), name.name)
+                except RunError as error:
+                    unreadable.append(str(error))
+                    piece = _nothing_of(name.name, str(error))
+                cell = {"core": name.core, "segment": name.segment, "replicate": name.replicate}
+                facts.append({**piece.facts, **cell, "run": name.name, "fingerprint": fingerprints[name.name]})
+                rejects.append(piece.rejects)
+                if len(piece.particles):
+                    writer.write(with_cell(piece.particles, name))
+                if fingerprint(source.path) != fingerprints[name.name]:
+                    raise SegmentError(
+                        f"{source.path}: changed while it was read; it will be read again when it lies still"
+                    )
+        if len(unreadable) == len(members):
+            raise SegmentError("; ".join(unreadable))
+        read = SegmentRead(
+            writer.rows, pd.concat(rejects, ignore_index=True), pd.DataFrame(facts), together, tuple(unreadable)
+        )
+        for path, table, frame in zip(paths, tables, (read.rejects, read.runs), strict=False):
+            with TableWriter(path, table, note) as small:
+                small.write(frame)
     return read
 
 
@@ -142,15 +150,6 @@ def _members(lab: Laboratory, core: str, segment: str) -> list[tuple[RunName, Ru
     return members
 
 
-def _keep(lab: Laboratory, core: str, segment: str, read: SegmentRead) -> None:
-    note = {"fingerprint": read.fingerprint}
-    tables = ((SEGMENT_REJECTS, read.rejects), (SEGMENT_RUNS, read.runs), (SEGMENT_PARTICLES, read.particles))
-    with atomic_files([lab.store.table(table.name, core, segment) for table, _ in tables]) as paths:
-        for path, (table, frame) in zip(paths, tables, strict=True):
-            with TableWriter(path, table, note) as writer:
-                writer.write(frame)
-
-
 def pack_segment(lab: Laboratory, core: str, segment: str) -> int:
     """Pack the crops of a segment's runs into one table, in the order of its particles.
 
@@ -168,12 +167,12 @@ def pack_segment(lab: Laboratory, core: str, segment: str) -> int:
             f"{lab.landing}: the runs of {core} {segment} have changed since they were read; "
             "materialise segment_particles of this segment first"
         )
-    kept = read_table(lab.store.table(SEGMENT_PARTICLES.name, core, segment), ["particle_id", "run", "has_image"])
+    particles = lab.store.table(SEGMENT_PARTICLES.name, core, segment)
     target = lab.store.table(SEGMENT_CROPS.name, core, segment)
-    note = {"fingerprint": now}
-    with atomic_file(target) as path, TableWriter(path, SEGMENT_CROPS, note) as writer:
+    with atomic_file(target) as path, TableWriter(path, SEGMENT_CROPS, {"fingerprint": now}) as writer:
         for name, source in members:
-            wanted = set(kept.loc[(kept["run"] == name.name) & kept["has_image"], "particle_id"])
+            kept = find_rows(particles, "run", {name.name}, ["particle_id", "has_image"])
+            wanted = set(kept.loc[kept["has_image"].astype(bool), "particle_id"])
             if wanted:
                 for block in _crops_of(name, source, wanted):
                     writer.write(block)

@@ -10,7 +10,7 @@ from upath import UPath
 
 from icecore_dagster.flowcam.run import Run
 from icecore_dagster.particles.segment import border_grey
-from icecore_dagster.particles.tables.store import read_table, stream_table
+from icecore_dagster.particles.tables.store import find_rows, read_table, stream_table
 
 BLOCK = 1_024
 """Crops held in memory at once while packing or streaming."""
@@ -89,15 +89,8 @@ def _behind(frames: Iterator[pd.DataFrame], skip: int) -> Iterator[pd.DataFrame]
 
 def read_crops(source: UPath, particle_ids: Iterable[str]) -> dict[str, np.ndarray]:
     """The crops of a few particles, by id; ids without a crop are absent."""
-    wanted = set(particle_ids)
-    ids = read_table(source, ["particle_id"])["particle_id"]
-    if not ids.isin(wanted).any():
-        return {}
-    found: dict[str, np.ndarray] = {}
-    for frame in stream_table(source, ["particle_id", "png"]):
-        chosen = frame[frame["particle_id"].isin(wanted)]
-        found.update((pid, decode_crop(png)) for pid, png in zip(chosen["particle_id"], chosen["png"], strict=True))
-    return found
+    chosen = find_rows(source, "particle_id", set(particle_ids), ["particle_id", "png"])
+    return {pid: decode_crop(png) for pid, png in zip(chosen["particle_id"], chosen["png"], strict=True)}
 
 
 def blocks_with_crops(

@@ -3,7 +3,7 @@
 The orchestration turns outcomes into blocking checks; `icecore inspect` prints them.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,6 +13,12 @@ from icecore_dagster.particles.tables.schemas import SEGMENT_PARTICLES, SYNTHETI
 
 ROUNDING = 0.02
 """Relative difference up to which two exported values agree: exports are rounded to 4 decimals, VS5 to 2."""
+
+QUESTIONED = (
+    *("particle_id", "run", "circularity", "compactness", "area_abd_um2", "diameter_abd_um", "diameter_esd_um"),
+    *("volume_abd_um3", "volume_esd_um3", "transparency", "width_um", "length_um"),
+)
+"""Columns that a question is asked about for all rows together."""
 
 
 @dataclass(frozen=True)
@@ -32,11 +38,17 @@ class Outcome:
     numbers: Mapping[str, float | int] = field(default_factory=dict)
 
 
-def fits_declaration(frame: pd.DataFrame, table: Table) -> Outcome:
-    """Whether a stored table has the declared columns and keeps the declared bounds (values and units)."""
-    broken = table.violations(frame)
+def fits_declaration(blocks: Iterable[pd.DataFrame], table: Table) -> Outcome:
+    """Whether a stored table, read in blocks, has the declared columns and keeps their bounds (values and units)."""
+    rows, breaks = 0, []
+    for block in blocks:
+        # What is wrong with a column as a whole is at no row.
+        broken = table.violations(block)
+        breaks.append(broken.assign(index=pd.to_numeric(broken["index"]) + rows))
+        rows += len(block)
+    broken = pd.concat(breaks, ignore_index=True) if breaks else pd.DataFrame()
     if broken.empty:
-        return Outcome(True, f"{len(frame)} rows keep all declared types and bounds", numbers={"rows": len(frame)})
+        return Outcome(True, f"{rows} rows keep all declared types and bounds", numbers={"rows": rows})
     columns = ", ".join(sorted({str(c) for c in broken["column"].dropna()}))
     evidence = broken.head(10).astype("string")
     return Outcome(
@@ -136,17 +148,26 @@ def sizes_plausible(frame: pd.DataFrame, *, low_um: float = 0.1, high_um: float 
 def believable_labelled(frame: pd.DataFrame) -> dict[str, Outcome]:
     """Every question about the table of labelled particles, by the name of the check."""
     return {
-        "schema": fits_declaration(frame, SYNTHETIC_PARTICLES),
+        "schema": fits_declaration([frame], SYNTHETIC_PARTICLES),
         "unique_ids": ids_unique(frame),
         "plausible_sizes": sizes_plausible(frame),
         "flowcam_consistency": flowcam_consistent(frame),
     }
 
 
-def believable(frame: pd.DataFrame, rejects: int, runs: pd.DataFrame) -> dict[str, Outcome]:
-    """Every question about a segment's particle table, by the name of the check."""
+def believable(
+    blocks: Iterable[pd.DataFrame], frame: pd.DataFrame, rejects: int, runs: pd.DataFrame
+) -> dict[str, Outcome]:
+    """Every question about a segment's particle table, by the name of the check.
+
+    Args:
+        blocks: the whole table, in blocks.
+        frame: the columns `QUESTIONED` of all its rows.
+        rejects: rows refused.
+        runs: the segment's table of runs.
+    """
     return {
-        "schema": fits_declaration(frame, SEGMENT_PARTICLES),
+        "schema": fits_declaration(blocks, SEGMENT_PARTICLES),
         "row_balance": rows_balance(len(frame), rejects, runs),
         "unique_ids": ids_unique(frame),
         "plausible_sizes": sizes_plausible(frame),

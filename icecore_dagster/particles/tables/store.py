@@ -207,6 +207,21 @@ def read_note(source: UPath | Path) -> dict[str, object]:
     return json.loads(metadata.get(b"icecore", b"{}"))
 
 
+def first_rows(source: UPath | Path, rows: int) -> pd.DataFrame:
+    """The first rows of a stored table."""
+    with source.open("rb") as file:
+        table = pq.ParquetFile(file)
+        return next(
+            (batch.to_pandas() for batch in table.iter_batches(rows)), table.schema_arrow.empty_table().to_pandas()
+        )
+
+
+def column_names(source: UPath | Path) -> list[str]:
+    """Names of a stored table's columns."""
+    with source.open("rb") as file:
+        return list(pq.read_schema(file).names)
+
+
 def count_rows(source: UPath | Path) -> int:
     """Rows of a stored table, from its footer."""
     with source.open("rb") as file:
@@ -220,6 +235,21 @@ def stream_table(
     with source.open("rb") as file:
         for batch in pq.ParquetFile(file).iter_batches(batch_size=rows, columns=columns):
             yield batch.to_pandas()
+
+
+def find_rows(source: UPath | Path, column: str, values: set, columns: list[str]) -> pd.DataFrame:
+    """The rows of a stored table whose `column` holds one of some values, in the table's order.
+
+    Other columns are read only of the row groups that hold such a row.
+    """
+    found = []
+    with source.open("rb") as file:
+        table = pq.ParquetFile(file)
+        for group in range(table.num_row_groups):
+            here = table.read_row_group(group, [column])[column].to_pandas().isin(values)
+            if here.any():
+                found.append(table.read_row_group(group, columns).filter(pa.array(here)).to_pandas())
+    return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=columns)
 
 
 def put_folder(local: Path, target: UPath) -> None:

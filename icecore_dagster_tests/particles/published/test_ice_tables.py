@@ -12,6 +12,7 @@ from icecore_dagster.orchestration.arrivals import Memory, Patience, decide
 from icecore_dagster.particles.intake.cells import pack_segment, read_segment
 from icecore_dagster.particles.laboratory import Laboratory
 from icecore_dagster.particles.published.ice_tables import IceTableError, import_ice_table
+from icecore_dagster.particles.tables.store import read_table
 from icecore_dagster_tests.flowcam.builders import crop_of, write_png
 
 RUNS = ("GRIP_3046_0_20_1", "GRIP_3046_40_55_1", "GRIP_3046_40_55_2")
@@ -57,8 +58,10 @@ def test_a_table_of_three_runs_becomes_three_run_folders(lab):
 def test_the_segments_are_read_and_packed_like_any_others(lab):
     import_ice_table(raw_table(lab, draw(lab)), lab.landing, progress=False)
     read = read_segment(lab, "GRIP_3046", "40_55")
-    assert sorted(read.particles["replicate"].unique()) == [1, 2]
-    assert read.particles["particle_id"].tolist()[0] == "GRIP_3046_40_55_1_1"
+    stored = read_table(lab.store.table("segment_particles", "GRIP_3046", "40_55"))
+    assert read.rows == len(stored) == 6
+    assert sorted(stored["replicate"].unique()) == [1, 2]
+    assert stored["particle_id"].tolist()[0] == "GRIP_3046_40_55_1_1"
     assert pack_segment(lab, "GRIP_3046", "40_55") == 6
 
 

@@ -50,7 +50,7 @@ def particles() -> pd.DataFrame:
 
 
 def test_a_sound_table_passes_every_question(particles):
-    assert fits_declaration(particles, SEGMENT_PARTICLES).passed
+    assert fits_declaration([particles], SEGMENT_PARTICLES).passed
     assert flowcam_consistent(particles).passed
     assert ids_unique(particles).passed
     assert sizes_plausible(particles).passed
@@ -61,13 +61,21 @@ def test_a_sound_table_passes_every_question(particles):
 )
 def test_a_value_out_of_bounds_is_named(particles, column, value):
     particles.loc[4, column] = value
-    outcome = fits_declaration(particles, SEGMENT_PARTICLES)
+    outcome = fits_declaration([particles], SEGMENT_PARTICLES)
     assert not outcome.passed
     assert column in outcome.summary
 
 
+def test_a_value_of_a_later_block_is_named_by_its_row_in_the_table(particles):
+    particles.loc[4, "intensity_grey"] = 300.0
+    blocks = [particles.iloc[:3].reset_index(drop=True), particles.iloc[3:].reset_index(drop=True)]
+    outcome = fits_declaration(blocks, SEGMENT_PARTICLES)
+    assert outcome.evidence["index"].tolist() == ["4"]
+    assert fits_declaration(blocks[:1], SEGMENT_PARTICLES).numbers == {"rows": 3}
+
+
 def test_a_missing_column_is_named(particles):
-    outcome = fits_declaration(particles.drop(columns="symmetry"), SEGMENT_PARTICLES)
+    outcome = fits_declaration([particles.drop(columns="symmetry")], SEGMENT_PARTICLES)
     assert not outcome.passed
     assert "symmetry" in outcome.evidence.to_string()
 

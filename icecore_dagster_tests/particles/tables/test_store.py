@@ -15,6 +15,8 @@ from icecore_dagster.particles.tables.store import (
     Store,
     atomic_file,
     count_rows,
+    find_rows,
+    first_rows,
     read_note,
     read_table,
     stream_table,
@@ -54,6 +56,25 @@ def test_a_table_is_read_in_blocks(tmp_path):
     target = Store.at(tmp_path).table("segment_rejects")
     write_table(target, rejects(10), SEGMENT_REJECTS)
     assert [len(block) for block in stream_table(target, rows=4)] == [4, 4, 2]
+
+
+def test_the_first_rows_are_those_of_the_table_and_an_empty_one_has_its_columns(tmp_path):
+    target = Store.at(tmp_path).table("segment_rejects")
+    write_table(target, rejects(10), SEGMENT_REJECTS)
+    assert first_rows(target, 3)["row"].tolist() == [0, 1, 2]
+    assert len(first_rows(target, 99)) == 10
+    write_table(target, rejects(0), SEGMENT_REJECTS)
+    assert list(first_rows(target, 3)) == [c.name for c in SEGMENT_REJECTS.columns]
+
+
+def test_rows_are_found_in_every_row_group_that_holds_them(tmp_path, monkeypatch):
+    monkeypatch.setattr("icecore_dagster.particles.tables.store.ROW_GROUP", 4)
+    target = Store.at(tmp_path).table("segment_rejects")
+    write_table(target, rejects(10), SEGMENT_REJECTS)
+    found = find_rows(target, "particle_number", {1, 9, 77}, ["row", "reason"])
+    assert found["row"].tolist() == [1, 9]
+    assert list(found) == ["row", "reason"]
+    assert find_rows(target, "particle_number", {77}, ["row"]).empty
 
 
 def test_a_missing_column_is_refused_and_the_old_table_stays(tmp_path):

@@ -1,0 +1,173 @@
+"""How time, memory and disk grow with a segment: 1,000 to 1,000,000 particles through the project's own assets.
+
+Each step of each size runs in a process of its own, as a run of Dagster's does, so that its peak memory is its own. A
+large segment is many replicates of one drawn run under other names: drawing a million particles would take longer than
+everything that is measured.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+from tqdm import tqdm
+
+from benchmarks.rows import machine
+from icecore_dagster.learning.anomaly.fit import fit_forest
+from icecore_dagster.learning.anomaly.forest import ForestConfig
+from icecore_dagster.learning.labelled_map import fit_labelled_map
+from icecore_dagster.learning.labelled_set import keep_split, keep_tensors
+from icecore_dagster.learning.maps import MapConfig
+from icecore_dagster.learning.networks.fit import fit_network
+from icecore_dagster.learning.networks.training import TrainingConfig
+from icecore_dagster.learning.trees.boosting import TreesConfig
+from icecore_dagster.learning.trees.fit import fit_trees
+from icecore_dagster.particles.intake.labelled import keep_labelled
+from icecore_dagster.particles.laboratory import DATA_VARIABLE, Laboratory
+from icecore_dagster.scoring.files import DEFAULT_ARCHITECTURE, DEFAULT_TASK
+from icecore_dagster.simulation.laboratory import simulate_ice, simulate_labelled
+
+RESULTS = Path(__file__).with_name("growth.json")
+SIZES = (1_000, 10_000, 100_000, 1_000_000)
+RUN = 10_000
+"""Particles of a run at most; one of the study's has some ten thousand."""
+SEGMENT = "0_20"
+STEPS = {
+    "segment_particles": ("segment_particles",),
+    "segment_crops": ("segment_crops",),
+    "scores": ("segment_predictions", "segment_anomaly_scores", "segment_embedding"),
+}
+"""What is measured, and the assets that it materialises."""
+GRIP = 3_085_063
+"""Particles of the study's campaign."""
+LABELLED = 3_000
+
+
+def main() -> None:
+    """Measure every size, print it, and keep it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--folder", type=Path, required=True, help="empty folder for the laboratory")
+    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="particles a segment")
+    arguments = parser.parse_args()
+    lab = Laboratory.at(arguments.folder)
+    train(lab)
+    rows = [row for size in tqdm(arguments.sizes, desc="sizes", unit="segment") for row in measure(lab, size)]
+    found = pd.DataFrame(rows)
+    RESULTS.write_text(
+        json.dumps({"machine": machine(), "rows": rows, "exponents": exponents(found)}, indent=1) + "\n",
+        encoding="utf-8",
+    )
+    show(found)
+
+
+def train(lab: Laboratory) -> None:
+    """The models that score ice by default, one epoch each: what they say does not matter here, what they cost does."""
+    simulate_labelled(lab.labelled, particles=LABELLED, seed=1, progress=False)
+    keep_labelled(lab, set())
+    keep_split(lab)
+    keep_tensors(lab)
+    fit_network(lab, DEFAULT_TASK, DEFAULT_ARCHITECTURE, TrainingConfig(epochs=1))
+    fit_trees(lab, DEFAULT_TASK, TreesConfig())
+    fit_forest(lab, ForestConfig())
+    fit_labelled_map(lab, DEFAULT_TASK, DEFAULT_ARCHITECTURE, MapConfig(), most=1_200, seed=0)
+
+
+def measure(lab: Laboratory, size: int) -> list[dict[str, str | float]]:
+    """Lay a segment of so many particles into the landing folder, take it through every step, and clear it away."""
+    core = f"SIZE_{size}"
+    image(lab, core, size)
+    rows: list[dict[str, str | float]] = []
+    for step, assets in STEPS.items():
+        done = subprocess.run(
+            [sys.executable, "-m", "benchmarks.growth_step", core, SEGMENT, *assets],
+            env={**os.environ, DATA_VARIABLE: str(lab.data)},
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        said = json.loads(done.stdout.splitlines()[-1])
+        stored = sum(lab.store.table(asset, core, SEGMENT).stat().st_size for asset in assets)
+        rows.append({"particles": size, "step": step, **said, "stored_mb": stored / 1e6})
+        tqdm.write(f"{size:,} particles, {step}: {said['seconds']:.1f} s, {said['rss_mb']:.0f} MB")
+    shutil.rmtree(lab.landing)
+    return rows
+
+
+def image(lab: Laboratory, core: str, size: int) -> None:
+    """A segment of so many particles: one run, or one run many times under other names."""
+    drawn = simulate_ice(
+        lab.landing,
+        truth_folder=lab.truth,
+        cores=[core],
+        segments=[SEGMENT],
+        replicates=1,
+        particles_per_run=min(size, RUN),
+        seed=2,
+        progress=False,
+    )[0]
+    for replicate in range(2, round(size / RUN) + 1):
+        again(drawn, f"{core}_{SEGMENT}_{replicate}")
+
+
+def again(run: Path, name: str) -> None:
+    """The same run under another name: images linked, lists and texts written with the other name in them."""
+    folder = run.with_name(name)
+    folder.mkdir()
+    for file in run.iterdir():
+        other = folder / file.name.replace(run.name, name)
+        if file.suffix == ".tif":
+            os.link(file, other)
+        else:
+            other.write_bytes(file.read_bytes().replace(run.name.encode(), name.encode()))
+
+
+def exponents(found: pd.DataFrame) -> dict[str, float]:
+    """Slope of log seconds against log particles for each step; 1 is time in proportion to particles.
+
+    The smallest size is left out: there the start of the step counts most.
+    """
+    slopes = {}
+    for step, rows in found.groupby("step", sort=False):
+        large = rows[rows["particles"] > rows["particles"].min()]
+        if len(large) > 1:
+            slopes[str(step)] = float(np.polyfit(np.log(large["particles"]), np.log(large["seconds"]), 1)[0])
+    return slopes
+
+
+def show(found: pd.DataFrame) -> None:
+    """Print the table, and what the study's whole campaign would take at the rate of the largest size."""
+    table = Table(title=f"{machine()['processor']}, {machine()['cores']} cores", title_justify="left")
+    for name in ("particles", "step", "seconds", "particles/s", "peak memory (MB)", "stored (MB)", "bytes a particle"):
+        table.add_column(name, justify="left" if name == "step" else "right")
+    for row in found.itertuples():
+        table.add_row(
+            f"{row.particles:,}",
+            row.step,
+            f"{row.seconds:,.1f}",
+            f"{row.particles / row.seconds:,.0f}",
+            f"{row.rss_mb:,.0f}",
+            f"{row.stored_mb:,.1f}",
+            f"{row.stored_mb * 1e6 / row.particles:,.0f}",
+        )
+    console = Console(width=120)
+    console.print(table)
+    for step, slope in exponents(found).items():
+        console.print(f"{step}: seconds grow as particles^{slope:.2f}")
+    largest = found[found["particles"] == found["particles"].max()]
+    for row in largest.itertuples():
+        minutes = GRIP * row.seconds / row.particles / 60
+        console.print(f"{row.step}: {minutes:.0f} min for {GRIP:,} particles at the rate of {row.particles:,}")
+
+
+if __name__ == "__main__":
+    began = time.monotonic()
+    main()
+    print(f"in all {time.monotonic() - began:.0f} s")

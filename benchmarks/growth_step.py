@@ -1,0 +1,30 @@
+"""One step of `benchmarks.growth` in a process of its own: materialises assets of a segment, says what that took."""
+
+import json
+import sys
+import time
+
+import dagster as dg
+
+from benchmarks.rows import most_memory_mb
+from icecore_dagster.definitions import defs
+from icecore_dagster.orchestration.partitions import CORE, SEGMENT, cell_key
+
+
+def main(core: str, segment: str, *assets: str) -> None:
+    """Materialise assets of a segment, checks included."""
+    keys = [dg.AssetKey(asset) for asset in assets]
+    with dg.DagsterInstance.ephemeral() as instance:
+        instance.add_dynamic_partitions(CORE, [core])
+        instance.add_dynamic_partitions(SEGMENT, [segment])
+        job = defs.get_implicit_global_asset_job_def()
+        began = time.perf_counter()
+        job.execute_in_process(
+            instance=instance, partition_key=str(cell_key(core, segment)), asset_selection=keys, raise_on_error=True
+        )
+        seconds = time.perf_counter() - began
+    print(json.dumps({"seconds": seconds, "rss_mb": most_memory_mb()}))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
