@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo ui test check format docs bench clean
+.PHONY: help install demo ui test check format docs bench growth clean
 
 help: ## list what can be made
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -46,6 +46,9 @@ docs: $(INSTALLED) ## print docs/tables.md and the table of networks from their 
 
 bench: $(INSTALLED) ## measure speed beside what people have today
 	folder=$$(mktemp -d) && $(BIN)/python -m benchmarks.measure --folder $$folder; status=$$?; rm -rf $$folder; exit $$status
+
+growth: $(INSTALLED) ## measure time, memory and disk from 1,000 to 1,000,000 particles (about an hour)
+	folder=$$(mktemp -d) && $(BIN)/python -m benchmarks.growth --folder $$folder; status=$$?; rm -rf $$folder; exit $$status
 
 clean: ## remove the virtual environment and caches; data/ stays
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache build *.egg-info

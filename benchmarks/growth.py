@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
 
+from benchmarks.page import GROWTH, write_page
 from benchmarks.rows import machine
 from icecore_dagster.learning.anomaly.fit import fit_forest
 from icecore_dagster.learning.anomaly.forest import ForestConfig
@@ -35,7 +36,6 @@ from icecore_dagster.particles.laboratory import DATA_VARIABLE, Laboratory
 from icecore_dagster.scoring.files import DEFAULT_ARCHITECTURE, DEFAULT_TASK
 from icecore_dagster.simulation.laboratory import simulate_ice, simulate_labelled
 
-RESULTS = Path(__file__).with_name("growth.json")
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
 RUN = 10_000
 """Particles of a run at most; one of the study's has some ten thousand."""
@@ -44,8 +44,9 @@ STEPS = {
     "segment_particles": ("segment_particles",),
     "segment_crops": ("segment_crops",),
     "scores": ("segment_predictions", "segment_anomaly_scores", "segment_embedding"),
+    "roll-up": ("class_distribution", "anomaly_ranking", "core_report"),
 }
-"""What is measured, and the assets that it materialises."""
+"""What is measured, and the assets that it materialises: of the segment, the roll-up of its core."""
 GRIP = 3_085_063
 """Particles of the study's campaign."""
 LABELLED = 3_000
@@ -61,11 +62,12 @@ def main() -> None:
     train(lab)
     rows = [row for size in tqdm(arguments.sizes, desc="sizes", unit="segment") for row in measure(lab, size)]
     found = pd.DataFrame(rows)
-    RESULTS.write_text(
+    GROWTH.write_text(
         json.dumps({"machine": machine(), "rows": rows, "exponents": exponents(found)}, indent=1) + "\n",
         encoding="utf-8",
     )
     show(found)
+    print(f"the same with figures: {write_page()}")
 
 
 def train(lab: Laboratory) -> None:
@@ -94,7 +96,8 @@ def measure(lab: Laboratory, size: int) -> list[dict[str, str | float]]:
             text=True,
         )
         said = json.loads(done.stdout.splitlines()[-1])
-        stored = sum(lab.store.table(asset, core, SEGMENT).stat().st_size for asset in assets)
+        tables = [path for asset in assets for path in lab.store.tables(asset) if core in str(path)]
+        stored = sum(path.stat().st_size for path in tables)
         rows.append({"particles": size, "step": step, **said, "stored_mb": stored / 1e6})
         tqdm.write(f"{size:,} particles, {step}: {said['seconds']:.1f} s, {said['rss_mb']:.0f} MB")
     shutil.rmtree(lab.landing)

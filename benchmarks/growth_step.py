@@ -1,4 +1,4 @@
-"""One step of `benchmarks.growth` in a process of its own: materialises assets of a segment, says what that took."""
+"""One step of `benchmarks.growth` in a process of its own: materialises assets, says what that took."""
 
 import json
 import sys
@@ -8,20 +8,20 @@ import dagster as dg
 
 from benchmarks.rows import most_memory_mb
 from icecore_dagster.definitions import defs
+from icecore_dagster.orchestration.jobs import CORE_ASSETS
 from icecore_dagster.orchestration.partitions import CORE, SEGMENT, cell_key
 
 
 def main(core: str, segment: str, *assets: str) -> None:
-    """Materialise assets of a segment, checks included."""
+    """Materialise assets of a segment, or of its core, with their checks."""
     keys = [dg.AssetKey(asset) for asset in assets]
+    partition = core if set(assets) <= set(CORE_ASSETS) else str(cell_key(core, segment))
     with dg.DagsterInstance.ephemeral() as instance:
         instance.add_dynamic_partitions(CORE, [core])
         instance.add_dynamic_partitions(SEGMENT, [segment])
-        job = defs.get_implicit_global_asset_job_def()
+        job = defs.resolve_implicit_global_asset_job_def()
         began = time.perf_counter()
-        job.execute_in_process(
-            instance=instance, partition_key=str(cell_key(core, segment)), asset_selection=keys, raise_on_error=True
-        )
+        job.execute_in_process(instance=instance, partition_key=partition, asset_selection=keys, raise_on_error=True)
         seconds = time.perf_counter() - began
     print(json.dumps({"seconds": seconds, "rss_mb": most_memory_mb()}))
 

@@ -2,20 +2,20 @@
 
 import argparse
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
 
+from benchmarks.containers import compare_containers
 from benchmarks.maps import place_on_maps
+from benchmarks.page import RESULTS, write_page
 from benchmarks.particles import extract_properties, simulate
 from benchmarks.rows import Row, machine
-from benchmarks.scoring import score
+from benchmarks.scoring import packed_crops, score
 from benchmarks.training import train
-
-RESULTS = Path(__file__).with_name("results.json")
 
 
 def main() -> None:
@@ -30,10 +30,20 @@ def main() -> None:
         place_on_maps,
     )
     rows = [row for measure in tqdm(measures, desc="measuring", unit="part") for row in measure()]
-    RESULTS.write_text(json.dumps({"machine": machine(), "rows": rows}, indent=1) + "\n", encoding="utf-8")
-    table = Table(title=f"{machine()['processor']}, {machine()['cores']} cores", title_justify="left")
-    for name in rows[0]:
-        table.add_column(name, justify="left" if name in ("id", "unit") else "right")
+    containers = compare_containers(packed_crops(folder / "scoring"), folder)
+    RESULTS.write_text(
+        json.dumps({"machine": machine(), "rows": rows, "containers": containers}, indent=1) + "\n", encoding="utf-8"
+    )
+    show(rows, f"{machine()['processor']}, {machine()['cores']} cores")
+    show(containers, "containers of crops")
+    print(f"the same with figures: {write_page()}")
+
+
+def show(rows: Sequence[Mapping[str, str | float | None]], title: str) -> None:
+    """Print rows as a table."""
+    table = Table(title=title, title_justify="left")
+    for name, value in rows[0].items():
+        table.add_column(name, justify="left" if isinstance(value, str) else "right")
     for row in rows:
         table.add_row(*("–" if v is None else f"{v:,.2f}" if isinstance(v, float) else v for v in row.values()))
     Console(width=140).print(table)

@@ -45,7 +45,7 @@ PUBLISHED_PARTICLES = 1_500
 def score(folder: Path) -> list[Row]:
     """Set up a laboratory with trained models and a packed segment, and score it in each way."""
     lab = set_up(folder)
-    crops = [crop for block in stream_crops(lab.store.table("segment_crops", CORE, SEGMENT)) for crop in block.crops]
+    crops = list(packed_crops(folder).values())
     network = load_scoring_network(lab.store.models / "cnn_model" / TASK / ARCHITECTURE)
     inputs, nothing = np.stack([to_network_input(crop) for crop in crops]), np.empty((len(crops), 0))
     limit = rate(lambda: len(network.run(inputs, nothing).probabilities))
@@ -58,6 +58,12 @@ def score(folder: Path) -> list[Row]:
         row("score_rss", "MB", ours["rss_mb"], study["rss_mb"]),
         incremental(lab),
     ]
+
+
+def packed_crops(folder: Path) -> dict[str, np.ndarray]:
+    """The segment's crops by particle id."""
+    blocks = stream_crops(Laboratory.at(folder).store.table("segment_crops", CORE, SEGMENT))
+    return {name: crop for block in blocks for name, crop in zip(block.particle_ids, block.crops, strict=True)}
 
 
 def incremental(lab: Laboratory) -> Row:

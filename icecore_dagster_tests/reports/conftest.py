@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from icecore_dagster.particles.intake.crops import encode_crop
 from icecore_dagster.particles.labels import LABEL_KEYS
 from icecore_dagster.particles.laboratory import Laboratory
 from icecore_dagster.particles.properties import PROPERTIES
@@ -63,7 +62,7 @@ def _keep_segment(lab: Laboratory, segment: str, rng: np.random.Generator) -> pd
         write_table(lab.store.table(table.name, CORE, segment), _only(particles, table), table, note)
     with_image = particles[particles["has_image"]]
     crops = with_image.assign(
-        height_px=40, width_px=48, background_grey=127.0, png=[_crop(d) for d in with_image["diameter_esd_um"]]
+        height_px=40, width_px=48, background_grey=127.0, pixels=[_crop(d) for d in with_image["diameter_esd_um"]]
     )
     write_table(lab.store.table(SEGMENT_CROPS.name, CORE, segment), _only(crops, SEGMENT_CROPS), SEGMENT_CROPS)
     write_table(lab.store.table(SEGMENT_RUNS.name, CORE, segment), _runs(segment), SEGMENT_RUNS)
@@ -157,7 +156,7 @@ def _runs(segment: str) -> pd.DataFrame:
 def _crop(diameter_um: float) -> bytes:
     crop = np.full((40, 48), 127, np.uint8)
     cv2.circle(crop, (24, 20), int(np.clip(diameter_um / 0.277 / 2, 2, 18)), 60, cv2.FILLED)
-    return encode_crop(crop)
+    return crop.tobytes()
 
 
 def _only(frame: pd.DataFrame, table: Table) -> pd.DataFrame:

@@ -58,8 +58,8 @@ def segment_particles(context: dg.AssetExecutionContext, laboratory: LaboratoryR
     partitions_def=cells,
     group_name=GROUP,
     owners=OWNERS,
-    kinds={"parquet", "png"},
-    code_version="1",
+    kinds={"parquet"},
+    code_version="2",
     automation_condition=WHEN_INPUTS_ARE_SOUND,
     description="Crops of one segment at native size, losslessly packed, ready to be streamed to a network.",
 )
@@ -75,7 +75,7 @@ def segment_crops(context: dg.AssetExecutionContext, laboratory: LaboratoryResou
             "dagster/row_count": packed,
             **numbers({"megabytes": size / 1e6, "bytes a particle": size / max(packed, 1)}),
             **watch.facts,
-            "head": table_head(first_rows(target, HEAD_ROWS).drop(columns="png")),
+            "head": table_head(first_rows(target, HEAD_ROWS).drop(columns="pixels")),
             "crops": picture(contact_sheet(first, read_crops(target, first["particle_id"])), "the first crops"),
             "file": stored_at(target),
         }

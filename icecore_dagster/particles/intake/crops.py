@@ -3,17 +3,17 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import pandas as pd
 from upath import UPath
 
 from icecore_dagster.flowcam.run import Run
 from icecore_dagster.particles.segment import border_grey
-from icecore_dagster.particles.tables.store import find_rows, read_table, stream_table
+from icecore_dagster.particles.tables.store import column_names, find_rows, read_table, stream_table
 
 BLOCK = 1_024
 """Crops held in memory at once while packing or streaming."""
+_STORED = ("particle_id", "height_px", "width_px", "pixels")
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ def pack_run(run: Run, run_name: str) -> Iterator[pd.DataFrame]:
         run_name: prefix of the particle ids.
 
     Yields:
-        Frames of at most `BLOCK` rows: particle_id, run, height_px, width_px, background_grey, png. Particles without
-        an image are left out.
+        Frames of at most `BLOCK` rows: particle_id, run, height_px, width_px, background_grey, pixels. Particles
+        without an image are left out.
     """
     rows: list[dict[str, object]] = []
     numbers = run.particles["Particle ID"].to_numpy()
@@ -47,7 +47,7 @@ def pack_run(run: Run, run_name: str) -> Iterator[pd.DataFrame]:
                 "height_px": crop.shape[0],
                 "width_px": crop.shape[1],
                 "background_grey": float(border_grey(crop)),
-                "png": encode_crop(crop),
+                "pixels": crop.tobytes(),
             }
         )
         if len(rows) == BLOCK:
@@ -57,26 +57,29 @@ def pack_run(run: Run, run_name: str) -> Iterator[pd.DataFrame]:
         yield pd.DataFrame(rows)
 
 
-def encode_crop(crop: np.ndarray) -> bytes:
-    """Lossless PNG of a grey crop, uint8 (h, w)."""
-    done, buffer = cv2.imencode(".png", crop, [cv2.IMWRITE_PNG_COMPRESSION, 1])
-    if not done:
-        raise ValueError(f"a crop of shape {crop.shape} and type {crop.dtype} could not be encoded as PNG")
-    return buffer.tobytes()
-
-
-def decode_crop(png: bytes) -> np.ndarray:
-    """The crop, uint8 (h, w), that `encode_crop` packed."""
-    crop = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_GRAYSCALE)
-    if crop is None:
-        raise ValueError("a packed crop could not be decoded: the table is damaged; materialise segment_crops again")
-    return crop.astype(np.uint8, copy=False)
-
-
 def stream_crops(source: UPath, rows: int = BLOCK, skip: int = 0) -> Iterator[CropBlock]:
-    """Read packed crops block by block, decoded, but for the first `skip`."""
-    for frame in _behind(stream_table(source, ["particle_id", "png"], rows), skip):
-        yield CropBlock(frame["particle_id"].tolist(), [decode_crop(png) for png in frame["png"]])
+    """Read packed crops block by block, but for the first `skip`.
+
+    Raises:
+        ValueError: the table is of an earlier version, or damaged.
+    """
+    _check_version(source)
+    for frame in _behind(stream_table(source, list(_STORED), rows), skip):
+        yield CropBlock(frame["particle_id"].tolist(), _unpacked(frame))
+
+
+def _check_version(source: UPath) -> None:
+    if "pixels" not in column_names(source):
+        raise ValueError(f"{source}: packed by an earlier version; materialise segment_crops of this segment again")
+
+
+def _unpacked(frame: pd.DataFrame) -> list[np.ndarray]:
+    """The crops, uint8 (h, w), of rows with the columns `_STORED`."""
+    rows = zip(frame["pixels"], frame["height_px"].tolist(), frame["width_px"].tolist(), strict=True)
+    try:
+        return [np.frombuffer(pixels, np.uint8).reshape(height, width) for pixels, height, width in rows]
+    except ValueError as error:
+        raise ValueError(f"a packed crop is damaged ({error}); materialise segment_crops again") from error
 
 
 def _behind(frames: Iterator[pd.DataFrame], skip: int) -> Iterator[pd.DataFrame]:
@@ -89,8 +92,9 @@ def _behind(frames: Iterator[pd.DataFrame], skip: int) -> Iterator[pd.DataFrame]
 
 def read_crops(source: UPath, particle_ids: Iterable[str]) -> dict[str, np.ndarray]:
     """The crops of a few particles, by id; ids without a crop are absent."""
-    chosen = find_rows(source, "particle_id", set(particle_ids), ["particle_id", "png"])
-    return {pid: decode_crop(png) for pid, png in zip(chosen["particle_id"], chosen["png"], strict=True)}
+    _check_version(source)
+    chosen = find_rows(source, "particle_id", set(particle_ids), list(_STORED))
+    return dict(zip(chosen["particle_id"], _unpacked(chosen), strict=True))
 
 
 def blocks_with_crops(

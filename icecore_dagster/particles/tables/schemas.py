@@ -244,7 +244,7 @@ SEGMENT_CROPS = Table(
         Column("height_px", COUNT, "height of the crop", "px", low=1),
         Column("width_px", COUNT, "width of the crop", "px", low=1),
         Column("background_grey", REAL, "median grey of the crop's border", "grey", low=0, high=255),
-        Column("png", pa.binary(), "the crop at native size, 8-bit grey, lossless PNG"),
+        Column("pixels", pa.binary(), "8-bit greys of the crop at native size, line by line from the top"),
     ),
 )
 SYNTHETIC_SPLIT = Table(

@@ -10,13 +10,13 @@ import pytest
 
 from icecore_dagster.flowcam.run import read_run
 from icecore_dagster.particles.intake.cells import SegmentError, pack_segment, read_segment
-from icecore_dagster.particles.intake.crops import blocks_with_crops, decode_crop, encode_crop, read_crops, stream_crops
+from icecore_dagster.particles.intake.crops import blocks_with_crops, read_crops, stream_crops
 from icecore_dagster.particles.intake.ingest import calibration_from_name, ingest_run
 from icecore_dagster.particles.intake.labelled import LabelledError, import_labelled, labelled_crops, labelled_sources
 from icecore_dagster.particles.laboratory import Laboratory
 from icecore_dagster.particles.properties import PROPERTIES
 from icecore_dagster.particles.tables.plausibility import believable
-from icecore_dagster.particles.tables.store import count_rows, read_table
+from icecore_dagster.particles.tables.store import Store, count_rows, read_table
 from icecore_dagster.simulation.laboratory import simulate_ice, simulate_labelled, simulated_runs
 
 CELL = ("GRIP_3046", "0_20")
@@ -115,10 +115,25 @@ def test_a_missing_collage_keeps_the_rows_without_images(lab):
     assert pack_segment(lab, *CELL) == int(stored["has_image"].sum())
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (3, 200), (60, 41)])
-def test_a_crop_survives_packing(shape):
-    crop = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-    assert np.array_equal(decode_crop(encode_crop(crop)), crop)
+def _packed(target, pixels: bytes, column: str = "pixels") -> None:
+    frame = {"particle_id": ["a_1"], "height_px": [3], "width_px": [2], column: [pixels]}
+    target.parent.mkdir(parents=True)
+    pd.DataFrame(frame).to_parquet(str(target))
+
+
+def test_crops_of_an_earlier_version_or_damaged_ones_say_what_to_do(tmp_path):
+    store = Store.at(tmp_path)
+    sound, old, damaged = (store.table("segment_crops", core, "0_20") for core in ("A_1", "B_1", "C_1"))
+    _packed(sound, bytes(range(6)))
+    _packed(old, b"a picture", column="png")
+    _packed(damaged, bytes(range(5)))
+    assert read_crops(sound, ["a_1"])["a_1"].tolist() == [[0, 1], [2, 3], [4, 5]]
+    with pytest.raises(ValueError, match="earlier version; materialise segment_crops"):
+        read_crops(old, ["a_1"])
+    with pytest.raises(ValueError, match="earlier version; materialise segment_crops"):
+        next(stream_crops(old))
+    with pytest.raises(ValueError, match=r"damaged .* materialise segment_crops again"):
+        next(stream_crops(damaged))
 
 
 def test_bare_crops_get_every_property_once_their_scale_is_known(tmp_path):
