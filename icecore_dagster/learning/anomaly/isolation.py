@@ -1,15 +1,15 @@
-"""The trees of an isolation forest as plain arrays: kept without scikit-learn, and walked by numpy alone."""
+"""The trees of an isolation forest as plain arrays: kept without scikit-learn, and walked by LightGBM."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
+    import lightgbm
     from sklearn.ensemble import IsolationForest
-
-_ROWS_AT_A_TIME = 2_048
-"""So that the places of all rows in all trees stay in the processor's cache."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,6 @@ class IsolationTrees:
         right: int32 (trees, nodes), node that it comes to otherwise.
         path: float64 (trees, nodes), in a leaf the number of cuts that isolate a row that ends there: those made, and
             those still needed on average for as many rows as were left.
-        depth: int64 (), cuts on the longest way.
         usual_path: float64 (), mean number of cuts that isolate a row of a sample as large as a tree's.
     """
 
@@ -32,7 +31,6 @@ class IsolationTrees:
     left: np.ndarray
     right: np.ndarray
     path: np.ndarray
-    depth: np.ndarray
     usual_path: np.ndarray
 
     @classmethod
@@ -42,7 +40,7 @@ class IsolationTrees:
         most = max(tree.node_count for tree in trees)
         shape = (len(trees), most)
         feature, left, right = np.zeros(shape, np.int32), np.zeros(shape, np.int32), np.zeros(shape, np.int32)
-        threshold, path, depth = np.zeros(shape), np.zeros(shape), 0
+        threshold, path = np.zeros(shape), np.zeros(shape)
         for t, tree in enumerate(trees):
             nodes = np.arange(tree.node_count)
             inner = tree.children_left >= 0
@@ -55,9 +53,8 @@ class IsolationTrees:
             left[t, nodes] = np.where(inner, tree.children_left, nodes)
             right[t, nodes] = np.where(inner, tree.children_right, nodes)
             path[t, nodes] = cuts + mean_cuts(tree.n_node_samples)
-            depth = max(depth, int(cuts.max()))
         usual = mean_cuts(np.array([forest.max_samples_]))[0]
-        return cls(feature, threshold, left, right, path, np.asarray(depth), np.asarray(usual))
+        return cls(feature, threshold, left, right, path, np.asarray(usual))
 
     def score(self, matrix: np.ndarray) -> np.ndarray:
         """How ordinary each row is: 0.5 - 2^(-mean path / usual path), scikit-learn's `decision_function`.
@@ -69,25 +66,52 @@ class IsolationTrees:
             float64 (n,), -0.5 to 0.5; the more negative, the more anomalous.
         """
         rows = np.asarray(matrix, dtype=np.float32).astype(np.float64)
-        pieces = [self._paths(rows[i : i + _ROWS_AT_A_TIME]) for i in range(0, len(rows), _ROWS_AT_A_TIME)]
-        mean_path = np.concatenate(pieces) if pieces else np.empty(0)
+        if not len(rows):
+            return np.empty(0)
+        walker = self._walker
+        paths = np.asarray(walker.predict(rows[:, : walker.num_feature()], raw_score=True))
+        mean_path = paths / len(self.feature)
         return 0.5 - np.exp2(-mean_path / self.usual_path)
 
-    def _paths(self, rows: np.ndarray) -> np.ndarray:
-        """Mean path of each row over all trees."""
-        trees, most = self.feature.shape
-        values, start = rows.ravel(), np.arange(len(rows)) * rows.shape[1]
-        feature = self.feature.astype(np.intp)
-        # Both ways of a node after each other, so that one look-up finds where a row goes.
-        ways = np.stack([self.right, self.left], axis=2).reshape(trees, 2 * most).astype(np.intp)
-        total = np.zeros(len(rows))
-        for tree in range(trees):
-            node = np.zeros(len(rows), dtype=np.intp)
-            for _ in range(int(self.depth)):
-                goes_left = values.take(start + feature[tree].take(node)) <= self.threshold[tree].take(node)
-                node = ways[tree].take(2 * node + goes_left)
-            total += self.path[tree].take(node)
-        return total / trees
+    @cached_property
+    def _walker(self) -> "lightgbm.Booster":
+        """The same trees as a model of LightGBM's, which walks them some ten times as fast as numpy does.
+
+        It sums the values of the leaves, here the paths.
+        """
+        import lightgbm
+
+        columns = int(self.feature.max()) + 1
+        head = ["tree", "version=v4", "num_class=1", "num_tree_per_iteration=1", "label_index=0"]
+        head += [f"max_feature_idx={columns - 1}", "objective=regression"]
+        head += ["feature_names=" + _line(f"c{i}" for i in range(columns))]
+        head += ["feature_infos=" + _line("[-inf:inf]" for _ in range(columns)), ""]
+        trees = [line for number in range(len(self.feature)) for line in self._tree(number)]
+        return lightgbm.Booster(model_str="\n".join([*head, *trees, "end of trees", ""]))
+
+    def _tree(self, number: int) -> Iterator[str]:
+        """One tree in LightGBM's text: inner nodes are counted from 0, leaves from -1 downwards."""
+        nodes = np.arange(self.feature.shape[1])
+        # Places behind the nodes of a smaller tree lead back to 0.
+        inner, leaves = self.left[number] > nodes, np.flatnonzero(self.left[number] == nodes)
+        name = np.zeros(len(nodes), dtype=np.int64)
+        name[inner] = np.arange(inner.sum())
+        name[leaves] = -1 - np.arange(len(leaves))
+        yield f"Tree={number}"
+        yield f"num_leaves={len(leaves)}"
+        yield "num_cat=0"
+        if inner.any():
+            yield "split_feature=" + _line(self.feature[number][inner])
+            yield "threshold=" + _line(f"{value:.17g}" for value in self.threshold[number][inner])
+            yield "left_child=" + _line(name[self.left[number][inner]])
+            yield "right_child=" + _line(name[self.right[number][inner]])
+        yield "leaf_value=" + _line(f"{value:.17g}" for value in self.path[number][leaves])
+        yield "shrinkage=1"
+        yield ""
+
+
+def _line(values: Iterable[object]) -> str:
+    return " ".join(map(str, values))
 
 
 def mean_cuts(rows: np.ndarray) -> np.ndarray:

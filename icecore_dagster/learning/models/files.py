@@ -1,7 +1,7 @@
 """Each kind of model to and from its weights file: network, trees, forest and map."""
 
 from collections.abc import Collection
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -189,7 +189,8 @@ def save_forest(root: UPath | Path, trained: TrainedForest, provenance: Provenan
             **held_out_dust(model.held_out_dust_scores),
         },
     )
-    return save_model(root, card, save({**vars(model.trees), _HELD_OUT: model.held_out_dust_scores}))
+    trees = {field.name: getattr(model.trees, field.name) for field in fields(IsolationTrees)}
+    return save_model(root, card, save({**trees, _HELD_OUT: model.held_out_dust_scores}))
 
 
 def load_forest(root: UPath | Path) -> ForestModel:
@@ -199,7 +200,8 @@ def load_forest(root: UPath | Path) -> ForestModel:
     card, weights = load_model(root, "forest")
     arrays = load(weights)
     held_out = arrays.pop(_HELD_OUT)
-    return ForestModel(card, DustForest(IsolationTrees(**arrays), card.features, dict(card.medians), held_out))
+    trees = IsolationTrees(**{field.name: arrays[field.name] for field in fields(IsolationTrees)})
+    return ForestModel(card, DustForest(trees, card.features, dict(card.medians), held_out))
 
 
 def save_map(root: UPath | Path, fitted: FittedMap, network: ModelCard, provenance: Provenance) -> ModelCard:

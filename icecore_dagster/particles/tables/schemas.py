@@ -74,8 +74,9 @@ class Table:
             SchemaError: a declared column is missing, one is not declared, or values cannot be cast.
         """
         names: list[str] = []
+        covered = {name: self.column(str(name)) for name in frame.columns}
         for column in self.columns:
-            members = [n for n in frame.columns if self.column(str(n)) is column]
+            members = [name for name, by in covered.items() if by is column]
             if not members and not column.is_family:
                 raise SchemaError(f"table {self.name}: column {column.name} is missing")
             names.extend(map(str, members))
