@@ -1,4 +1,4 @@
-"""The page of the benchmarks: `results.json` and `growth.json` as figures and tables in one HTML file."""
+"""The page of the benchmarks: what was measured and kept beside it, as figures and tables in one HTML file."""
 
 import json
 from pathlib import Path
@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 FOLDER = Path(__file__).parent
-RESULTS, GROWTH, PAGE = FOLDER / "results.json", FOLDER / "growth.json", FOLDER / "results.html"
+RESULTS, GROWTH, PROJECT = FOLDER / "results.json", FOLDER / "growth.json", FOLDER / "project.json"
+PAGE = FOLDER / "results.html"
 TEMPLATE = FOLDER / "results.html.j2"
 TITLES = {
     "extract_properties": "properties from pixels, beside scikit-image",
@@ -69,6 +70,18 @@ def write_page() -> Path:
                 "text": f"One segment, each step a process of its own. Exponents of the seconds: {slopes}.",
                 "figure": data_uri(_growth(rows)),
                 **_shown(rows),
+            }
+        )
+    project = json.loads(PROJECT.read_text(encoding="utf-8")) if PROJECT.exists() else {}
+    if project.get("rows"):
+        sections.append(
+            {
+                "title": "One more segment",
+                "command": "python -m benchmarks.project",
+                "text": "The same new segment in an empty project and in one of a hundred segments, through Dagster's "
+                "queue: runs, rows of its tables, and seconds of all runs together.",
+                "figure": None,
+                **_shown(pd.DataFrame(project["rows"])),
             }
         )
     machine = found.get("machine") or growth.get("machine")
