@@ -18,7 +18,7 @@ from icecore_dagster.learning.realism.validation import (
     RealismFindings,
     RealParticle,
 )
-from icecore_dagster.particles.labels import LABEL_KEYS
+from icecore_dagster.particles.labels import LABEL_KEYS, TASKS
 from icecore_dagster.particles.tables.store import atomic_files
 from icecore_dagster.reports.figures.drawing import class_colour, class_title, property_title, short_class_title
 from icecore_dagster.reports.figures.models.learning import confusion_figure
@@ -66,7 +66,7 @@ def realism_numbers(findings: RealismFindings, command: str) -> dict[str, Any]:
             {"property": row["title"], "mode": row["mode_value"], "p01_p99": row["range_values"]}
             for row in _histograms(findings)
         ],
-        "sum_intensity_below_1e5": float((_properties(findings)[_SUM] < _SMALL_SUM).mean()),
+        "sum_intensity_below_1e5": float((_of_study_classes(findings)[_SUM] < _SMALL_SUM).mean()),
         "network_test": {
             name: [s.networks[name].balanced_accuracy for s in findings.seeds if s.networks] for name in NETWORKS
         },
@@ -87,7 +87,7 @@ def render_realism_page(findings: RealismFindings, command: str) -> str:
     Returns:
         An HTML document.
     """
-    properties = _properties(findings)
+    compared = _of_study_classes(findings)
     trained = [s.networks for s in findings.seeds if s.networks]
     networks = [
         f"{name} {_spread([of_seed[name].balanced_accuracy for of_seed in trained])}" for name in NETWORKS if trained
@@ -97,7 +97,7 @@ def render_realism_page(findings: RealismFindings, command: str) -> str:
         .get_template(TEMPLATE)
         .render(
             command=command,
-            drawn=count(len(properties)),
+            drawn=count(len(_properties(findings))),
             real=len(findings.real),
             seeds=[s.seed for s in findings.seeds],
             facts=_facts(findings),
@@ -105,12 +105,12 @@ def render_realism_page(findings: RealismFindings, command: str) -> str:
             figures={
                 "edges": data_uri(edge_profiles(findings.samples, findings.real)),
                 "borders": data_uri(borders(findings.samples, findings.real)),
-                "histograms": data_uri(property_histograms(properties)),
+                "histograms": data_uri(property_histograms(compared)),
                 "confusion": data_uri(confusion_figure(_all_confusions(findings))),
             },
             in_focus=f"{IN_FOCUS_UM:g}",
             histograms=_histograms(findings),
-            below=share(float((properties[_SUM] < _SMALL_SUM).mean())),
+            below=share(float((compared[_SUM] < _SMALL_SUM).mean())),
             difficulty=_difficulty(findings),
             networks=", ".join(networks),
             best=NETWORKS[-1],
@@ -123,6 +123,12 @@ def render_realism_page(findings: RealismFindings, command: str) -> str:
 
 def _properties(findings: RealismFindings) -> pd.DataFrame:
     return pd.concat([s.properties for s in findings.seeds], ignore_index=True)
+
+
+def _of_study_classes(findings: RealismFindings) -> pd.DataFrame:
+    """Properties of the classes that the study's histograms hold; its labelled set had no contamination."""
+    properties = _properties(findings)
+    return properties[properties["label"].isin(TASKS["six_class"].class_of)].reset_index(drop=True)
 
 
 def _spread(values: list[float], digits: int = 3) -> str:
@@ -156,7 +162,7 @@ def _sheets(findings: RealismFindings) -> list[dict[str, str]]:
 
 
 def _histograms(findings: RealismFindings) -> list[dict[str, Any]]:
-    properties, rows = _properties(findings), []
+    properties, rows = _of_study_classes(findings), []
     for column in COMPARED:
         published = PUBLISHED_HISTOGRAMS[column]
         low, high = (float(v) for v in properties[column].quantile([0.01, 0.99]))

@@ -59,7 +59,7 @@ class OakPlan:
 
 ROBUR = OakPlan(
     "Quercus robur",
-    density=(0.95, 0.17),
+    density=(0.95, 0.15),
     skin=(0.0, 0.20),
     grain_um=(0.80, 1.50),
     grain_contrast=(0.08, 0.22),
@@ -70,7 +70,7 @@ ROBUR = OakPlan(
 )
 SUBER = OakPlan(
     "Quercus suber",
-    density=(1.16, 0.17),
+    density=(1.16, 0.15),
     skin=(0.1, 0.7),
     grain_um=(0.45, 0.90),
     grain_contrast=(0.10, 0.30),

@@ -289,7 +289,7 @@ def _dense_grain(rng: Rng, canvas: Canvas, depth: Image, diameter_um: float, *, 
     thickness_um = rng.uniform(0.35, 0.6) * diameter_um
     body = thickness_um * rounded(depth, max(1.0, 0.6 * float(depth.max())))
     body *= 1 + np.float32(rng.uniform(0.03, 0.10)) * canvas.grain(rng, rng.uniform(2.0, 6.0))
-    thin = min(1.0, max(0.5, diameter_um / 10))  # a thin grain absorbs less
+    thin = min(1.0, max(0.6, diameter_um / 10))  # a thin grain absorbs less
     dark = thin * rng.uniform(0.8, 2.0) + np.float32(rng.uniform(0.1, 0.4)) * canvas.grain(rng, rng.uniform(1.0, 3.0))
     dark += np.float32(rng.uniform(0.2, 0.7)) * canvas.grain(rng, max(3.0, rng.uniform(0.15, 0.4) * diameter_um))
     absorbance = np.clip(dark, 0.15, 2.6) * bevelled(depth, rng.uniform(0.8, 1.6))
