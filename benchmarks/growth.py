@@ -60,14 +60,19 @@ def main() -> None:
     arguments = parser.parse_args()
     lab = Laboratory.at(arguments.folder)
     train(lab)
-    rows = [row for size in tqdm(arguments.sizes, desc="sizes", unit="segment") for row in measure(lab, size)]
-    found = pd.DataFrame(rows)
-    GROWTH.write_text(
-        json.dumps({"machine": machine(), "rows": rows, "exponents": exponents(found)}, indent=1) + "\n",
-        encoding="utf-8",
-    )
-    show(found)
+    rows: list[dict[str, str | float]] = []
+    for size in tqdm(arguments.sizes, desc="sizes", unit="segment"):
+        rows += measure(lab, size)
+        # Kept size by size: the largest takes longer than all others together.
+        keep(rows)
+    show(pd.DataFrame(rows))
     print(f"the same with figures: {write_page()}")
+
+
+def keep(rows: list[dict[str, str | float]]) -> None:
+    """Write what has been measured so far."""
+    kept = {"machine": machine(), "rows": rows, "exponents": exponents(pd.DataFrame(rows))}
+    GROWTH.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
 
 
 def train(lab: Laboratory) -> None:
