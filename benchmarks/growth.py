@@ -33,6 +33,7 @@ from icecore_dagster.learning.trees.boosting import TreesConfig
 from icecore_dagster.learning.trees.fit import fit_trees
 from icecore_dagster.particles.intake.labelled import keep_labelled
 from icecore_dagster.particles.laboratory import DATA_VARIABLE, Laboratory
+from icecore_dagster.particles.tables.store import count_rows
 from icecore_dagster.scoring.files import DEFAULT_ARCHITECTURE, DEFAULT_TASK
 from icecore_dagster.simulation.laboratory import simulate_ice, simulate_labelled
 
@@ -101,10 +102,11 @@ def measure(lab: Laboratory, size: int) -> list[dict[str, str | float]]:
             text=True,
         )
         said = json.loads(done.stdout.splitlines()[-1])
+        particles = count_rows(lab.store.table("segment_particles", core, SEGMENT))
         tables = [path for asset in assets for path in lab.store.tables(asset) if core in str(path)]
         stored = sum(path.stat().st_size for path in tables)
-        rows.append({"particles": size, "step": step, **said, "stored_mb": stored / 1e6})
-        tqdm.write(f"{size:,} particles, {step}: {said['seconds']:.1f} s, {said['rss_mb']:.0f} MB")
+        rows.append({"particles": particles, "step": step, **said, "stored_mb": stored / 1e6})
+        tqdm.write(f"{particles:,} particles, {step}: {said['seconds']:.1f} s, {said['rss_mb']:.0f} MB")
     shutil.rmtree(lab.landing)
     return rows
 
@@ -121,7 +123,9 @@ def image(lab: Laboratory, core: str, size: int) -> None:
         seed=2,
         progress=False,
     )[0]
-    for replicate in range(2, round(size / RUN) + 1):
+    # How many particles a drawn run really has is left to chance.
+    found = count_rows(lab.truth / f"{drawn.name}.parquet")
+    for replicate in range(2, round(size / found) + 1):
         again(drawn, f"{core}_{SEGMENT}_{replicate}")
 
 

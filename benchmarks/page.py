@@ -66,7 +66,7 @@ def write_page() -> Path:
         sections.append(
             {
                 "title": "How it grows",
-                "command": "make growth",
+                "command": "python -m benchmarks.growth",
                 "text": f"One segment, each step a process of its own. Exponents of the seconds: {slopes}.",
                 "figure": data_uri(_growth(rows)),
                 **_shown(rows),
