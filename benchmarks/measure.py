@@ -45,7 +45,7 @@ def show(rows: Sequence[Mapping[str, str | float | None]], title: str) -> None:
     for name, value in rows[0].items():
         table.add_column(name, justify="left" if isinstance(value, str) else "right")
     for row in rows:
-        table.add_row(*("–" if v is None else f"{v:,.2f}" if isinstance(v, float) else v for v in row.values()))
+        table.add_row(*("–" if v is None else f"{v:,.2f}" if isinstance(v, float) else str(v) for v in row.values()))
     Console(width=140).print(table)
 
 
