@@ -47,8 +47,8 @@ docs: $(INSTALLED) ## print docs/tables.md and the table of networks from their 
 bench: $(INSTALLED) ## measure speed beside what people have today
 	folder=$$(mktemp -d) && $(BIN)/python -m benchmarks.measure --folder $$folder; status=$$?; rm -rf $$folder; exit $$status
 
-growth: $(INSTALLED) ## measure time, memory and disk from 1,000 to 1,000,000 particles (about an hour)
-	folder=$$(mktemp -d) && $(BIN)/python -m benchmarks.growth --folder $$folder; status=$$?; rm -rf $$folder; exit $$status
+growth: $(INSTALLED) ## measure time, memory and disk from 1,000 to 1,000,000 particles
+	folder=$$(mktemp -d) && $(BIN)/python -m benchmarks.scale.growth --folder $$folder; status=$$?; rm -rf $$folder; exit $$status
 
 clean: ## remove the virtual environment and caches; data/ stays
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache build *.egg-info

@@ -66,7 +66,7 @@ def write_page() -> Path:
         sections.append(
             {
                 "title": "How it grows",
-                "command": "python -m benchmarks.growth",
+                "command": "python -m benchmarks.scale.growth",
                 "text": f"One segment, each step a process of its own. Exponents of the seconds: {slopes}.",
                 "figure": data_uri(_growth(rows)),
                 **_shown(rows),
@@ -77,7 +77,7 @@ def write_page() -> Path:
         sections.append(
             {
                 "title": "One more segment",
-                "command": "python -m benchmarks.project",
+                "command": "python -m benchmarks.scale.project",
                 "text": "The same new segment in an empty project and in one of a hundred segments, through Dagster's "
                 "queue: runs, rows of its tables, and seconds of all runs together.",
                 "figure": None,

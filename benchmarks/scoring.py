@@ -96,14 +96,7 @@ def incremental(lab: Laboratory) -> Row:
 def set_up(folder: Path) -> Laboratory:
     """A laboratory with labelled particles, one epoch of training, and a segment that was read and packed."""
     lab = Laboratory.at(folder)
-    simulate_labelled(lab.labelled, particles=LABELLED, seed=1, progress=False)
-    keep_labelled(lab, set())
-    keep_split(lab)
-    keep_tensors(lab)
-    fit_network(lab, TASK, ARCHITECTURE, TrainingConfig(epochs=1))
-    fit_trees(lab, TASK, TreesConfig())
-    fit_forest(lab, ForestConfig())
-    fit_labelled_map(lab, TASK, ARCHITECTURE, MapConfig(), most=1_200, seed=0)
+    train_all(lab, TASK, ARCHITECTURE)
     simulate_ice(
         lab.landing,
         truth_folder=lab.truth,
@@ -122,6 +115,18 @@ def set_up(folder: Path) -> Laboratory:
         for name, crop in zip(block.particle_ids, block.crops, strict=True):
             cv2.imwrite(str(pictures / f"{name}.png"), crop)
     return lab
+
+
+def train_all(lab: Laboratory, task: str, architecture: str) -> None:
+    """Draw labelled particles and train what scores ice, one epoch: what it costs matters here, not what it says."""
+    simulate_labelled(lab.labelled, particles=LABELLED, seed=1, progress=False)
+    keep_labelled(lab, set())
+    keep_split(lab)
+    keep_tensors(lab)
+    fit_network(lab, task, architecture, TrainingConfig(epochs=1))
+    fit_trees(lab, task, TreesConfig())
+    fit_forest(lab, ForestConfig())
+    fit_labelled_map(lab, task, architecture, MapConfig(), most=1_200, seed=0)
 
 
 def _apart(way: str, folder: Path) -> dict[str, float]:

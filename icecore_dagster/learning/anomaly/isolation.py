@@ -75,7 +75,7 @@ class IsolationTrees:
 
     @cached_property
     def _walker(self) -> "lightgbm.Booster":
-        """The same trees as a model of LightGBM's, which walks them some ten times as fast as numpy does.
+        """The same trees as a model of LightGBM's, which walks them much faster than numpy can.
 
         It sums the values of the leaves, here the paths.
         """

@@ -76,13 +76,13 @@ def read_segment(lab: Laboratory, core: str, segment: str) -> SegmentRead:
     fingerprints = {name.name: fingerprint(source.path) for name, source in members}
     together = combined_fingerprint(fingerprints)
     note = {"fingerprint": together}
-    tables = (SEGMENT_REJECTS, SEGMENT_RUNS, SEGMENT_PARTICLES)
     rejects: list[pd.DataFrame] = []
     facts: list[dict[str, object]] = []
     unreadable: list[str] = []
-    with atomic_files([lab.store.table(table.name, core, segment) for table in tables]) as paths:
+    targets = [lab.store.table(t.name, core, segment) for t in (SEGMENT_REJECTS, SEGMENT_RUNS, SEGMENT_PARTICLES)]
+    with atomic_files(targets) as (of_rejects, of_runs, of_particles):
         # A run is written before the next is read: memory is that of the largest run.
-        with TableWriter(paths[2], SEGMENT_PARTICLES, note) as writer:
+        with TableWriter(of_particles, SEGMENT_PARTICLES, note) as writer:
             for name, source in members:
                 try:
                     piece = _own_particles(ingest_run(read_run(source.path)), name.name)
@@ -103,9 +103,10 @@ def read_segment(lab: Laboratory, core: str, segment: str) -> SegmentRead:
         read = SegmentRead(
             writer.rows, pd.concat(rejects, ignore_index=True), pd.DataFrame(facts), together, tuple(unreadable)
         )
-        for path, table, frame in zip(paths, tables, (read.rejects, read.runs), strict=False):
-            with TableWriter(path, table, note) as small:
-                small.write(frame)
+        with TableWriter(of_rejects, SEGMENT_REJECTS, note) as small:
+            small.write(read.rejects)
+        with TableWriter(of_runs, SEGMENT_RUNS, note) as small:
+            small.write(read.runs)
     return read
 
 

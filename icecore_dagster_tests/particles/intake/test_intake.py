@@ -115,10 +115,19 @@ def test_a_missing_collage_keeps_the_rows_without_images(lab):
     assert pack_segment(lab, *CELL) == int(stored["has_image"].sum())
 
 
-def _packed(target, pixels: bytes, column: str = "pixels") -> None:
-    frame = {"particle_id": ["a_1"], "height_px": [3], "width_px": [2], column: [pixels]}
+def _packed(target, pixels: bytes, column: str = "pixels", shape: tuple[int, int] = (3, 2)) -> None:
+    frame = {"particle_id": ["a_1"], "height_px": [shape[0]], "width_px": [shape[1]], column: [pixels]}
     target.parent.mkdir(parents=True)
     pd.DataFrame(frame).to_parquet(str(target))
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 200), (60, 41)])
+def test_a_crop_survives_packing(tmp_path, shape):
+    crop = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    target = Store.at(tmp_path).table("segment_crops", "A_1", "0_20")
+    _packed(target, crop.tobytes(), shape=shape)
+    assert np.array_equal(read_crops(target, ["a_1"])["a_1"], crop)
+    assert np.array_equal(next(stream_crops(target)).crops[0], crop)
 
 
 def test_crops_of_an_earlier_version_or_damaged_ones_say_what_to_do(tmp_path):

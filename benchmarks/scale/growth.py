@@ -22,24 +22,15 @@ from tqdm import tqdm
 
 from benchmarks.page import GROWTH, write_page
 from benchmarks.rows import machine
-from icecore_dagster.learning.anomaly.fit import fit_forest
-from icecore_dagster.learning.anomaly.forest import ForestConfig
-from icecore_dagster.learning.labelled_map import fit_labelled_map
-from icecore_dagster.learning.labelled_set import keep_split, keep_tensors
-from icecore_dagster.learning.maps import MapConfig
-from icecore_dagster.learning.networks.fit import fit_network
-from icecore_dagster.learning.networks.training import TrainingConfig
-from icecore_dagster.learning.trees.boosting import TreesConfig
-from icecore_dagster.learning.trees.fit import fit_trees
-from icecore_dagster.particles.intake.labelled import keep_labelled
+from benchmarks.scoring import train_all
 from icecore_dagster.particles.laboratory import DATA_VARIABLE, Laboratory
 from icecore_dagster.particles.tables.store import count_rows
 from icecore_dagster.scoring.files import DEFAULT_ARCHITECTURE, DEFAULT_TASK
-from icecore_dagster.simulation.laboratory import simulate_ice, simulate_labelled
+from icecore_dagster.simulation.laboratory import simulate_ice
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
 RUN = 10_000
-"""Particles of a run at most; one of the study's has some ten thousand."""
+"""Particles of a run, on average; a smaller segment is one smaller run."""
 SEGMENT = "0_20"
 STEPS = {
     "segment_particles": ("segment_particles",),
@@ -50,7 +41,6 @@ STEPS = {
 """What is measured, and the assets that it materialises: of the segment, the roll-up of its core."""
 GRIP = 3_085_063
 """Particles of the study's campaign."""
-LABELLED = 3_000
 
 
 def main() -> None:
@@ -60,7 +50,7 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="particles a segment")
     arguments = parser.parse_args()
     lab = Laboratory.at(arguments.folder)
-    train(lab)
+    train_all(lab, DEFAULT_TASK, DEFAULT_ARCHITECTURE)
     rows: list[dict[str, str | float]] = []
     for size in tqdm(arguments.sizes, desc="sizes", unit="segment"):
         rows += measure(lab, size)
@@ -76,18 +66,6 @@ def keep(rows: list[dict[str, str | float]]) -> None:
     GROWTH.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
 
 
-def train(lab: Laboratory) -> None:
-    """The models that score ice by default, one epoch each: what they say does not matter here, what they cost does."""
-    simulate_labelled(lab.labelled, particles=LABELLED, seed=1, progress=False)
-    keep_labelled(lab, set())
-    keep_split(lab)
-    keep_tensors(lab)
-    fit_network(lab, DEFAULT_TASK, DEFAULT_ARCHITECTURE, TrainingConfig(epochs=1))
-    fit_trees(lab, DEFAULT_TASK, TreesConfig())
-    fit_forest(lab, ForestConfig())
-    fit_labelled_map(lab, DEFAULT_TASK, DEFAULT_ARCHITECTURE, MapConfig(), most=1_200, seed=0)
-
-
 def measure(lab: Laboratory, size: int) -> list[dict[str, str | float]]:
     """Lay a segment of so many particles into the landing folder, take it through every step, and clear it away."""
     core = f"SIZE_{size}"
@@ -95,7 +73,7 @@ def measure(lab: Laboratory, size: int) -> list[dict[str, str | float]]:
     rows: list[dict[str, str | float]] = []
     for step, assets in STEPS.items():
         done = subprocess.run(
-            [sys.executable, "-m", "benchmarks.growth_step", core, SEGMENT, *assets],
+            [sys.executable, "-m", "benchmarks.scale.step", core, SEGMENT, *assets],
             env={**os.environ, DATA_VARIABLE: str(lab.data)},
             check=True,
             capture_output=True,

@@ -1,4 +1,4 @@
-"""One step of `benchmarks.growth` in a process of its own: materialises assets, says what that took."""
+"""One step of `benchmarks.scale.growth` in a process of its own: materialises assets, says what that took."""
 
 import json
 import sys

@@ -13,15 +13,16 @@ from pathlib import Path
 import dagster as dg
 from tqdm import tqdm
 
-from benchmarks.growth import train
 from benchmarks.measure import show
 from benchmarks.page import PROJECT, write_page
 from benchmarks.rows import machine
+from benchmarks.scoring import train_all
 from icecore_dagster.orchestration.conducting.conductor import Conductor, conductor
 from icecore_dagster.orchestration.jobs import SEGMENT_ASSETS, process_segment
 from icecore_dagster.orchestration.partitions import CORE, SEGMENT, cell_key
 from icecore_dagster.particles.laboratory import Laboratory
 from icecore_dagster.particles.tables.store import count_rows
+from icecore_dagster.scoring.files import DEFAULT_ARCHITECTURE, DEFAULT_TASK
 from icecore_dagster.simulation.laboratory import simulate_ice
 
 CORES = tuple(f"GRIP_{3000 + number}" for number in range(10))
@@ -37,7 +38,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True, help="empty folder for two laboratories")
     folder = parser.parse_args().folder
     empty, full = Laboratory.at(folder / "empty"), Laboratory.at(folder / "full")
-    train(empty)
+    train_all(empty, DEFAULT_TASK, DEFAULT_ARCHITECTURE)
     shutil.copytree(empty.data, full.data)
     rows = []
     for lab, cores in ((empty, ()), (full, CORES)):
