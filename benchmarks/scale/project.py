@@ -1,7 +1,7 @@
 """One more segment in a project of a hundred, beside the same segment in an empty one: runs, rows, seconds.
 
-Everything goes through Dagster's own queue and daemon, as in the UI: `process_segment` is launched, and whatever the
-automation conditions begin afterwards is waited for.
+Everything happens by itself, as with an instrument beside the computer: runs are laid into the landing folder, and what
+the landing sensor and the automation conditions make of them is waited for and counted.
 """
 
 import argparse
@@ -18,8 +18,8 @@ from benchmarks.page import PROJECT, write_page
 from benchmarks.rows import machine
 from benchmarks.scoring import train_all
 from icecore_dagster.orchestration.conducting.conductor import Conductor, conductor
-from icecore_dagster.orchestration.jobs import SEGMENT_ASSETS, process_segment
-from icecore_dagster.orchestration.partitions import CORE, SEGMENT, cell_key
+from icecore_dagster.orchestration.jobs import SEGMENT_ASSETS
+from icecore_dagster.orchestration.sensors import SECONDS_BETWEEN_LOOKS
 from icecore_dagster.particles.laboratory import Laboratory
 from icecore_dagster.particles.tables.store import count_rows
 from icecore_dagster.scoring.files import DEFAULT_ARCHITECTURE, DEFAULT_TASK
@@ -43,7 +43,8 @@ def main() -> None:
     rows = []
     for lab, cores in ((empty, ()), (full, CORES)):
         with conductor(lab) as dagster:
-            fill(lab, dagster, cores)
+            if cores:
+                deliver(lab, dagster, cores, SEGMENTS, PARTICLES)
             rows.append({"project": f"{len(cores) * len(SEGMENTS)} segments", **one_more(lab, dagster)})
     first, second = rows
     ratio = {key: second[key] / first[key] for key in ("runs", "rows", "seconds")}
@@ -54,37 +55,10 @@ def main() -> None:
     print(f"the same with figures: {write_page()}")
 
 
-def fill(lab: Laboratory, dagster: Conductor, cores: tuple[str, ...]) -> None:
-    """Image, read and score ten segments of each core."""
-    if not cores:
-        return
-    image(lab, cores, SEGMENTS, PARTICLES)
-    keys = [str(cell_key(core, segment)) for core in cores for segment in SEGMENTS]
-    dagster.instance.add_dynamic_partitions(CORE, list(cores))
-    dagster.instance.add_dynamic_partitions(SEGMENT, list(SEGMENTS))
-    backfill = dagster.launch_backfill(SEGMENT_ASSETS, keys, "a project of a hundred segments")
-    with tqdm(total=len(keys), desc="segments before", unit="segment") as bar:
-
-        def tick(done: int) -> None:
-            bar.n = done
-            bar.refresh()
-
-        dagster.wait_for_backfills([backfill], tick)
-    dagster.settle()
-
-
 def one_more(lab: Laboratory, dagster: Conductor) -> dict[str, float]:
-    """Image one more segment and measure what Dagster does with it."""
-    image(lab, (NEW_CORE,), (NEW_SEGMENT,), NEW_PARTICLES)
-    dagster.instance.add_dynamic_partitions(CORE, [NEW_CORE])
-    dagster.instance.add_dynamic_partitions(SEGMENT, [NEW_SEGMENT])
+    """Deliver one more segment and measure what Dagster does with it."""
     before = {run.run_id for run in dagster.instance.get_runs()}
-    run = dagster.launch_job(process_segment.name, partition={CORE: NEW_CORE, SEGMENT: NEW_SEGMENT})
-    dagster.wait_for_runs([run])
-    while not dagster.is_made("core_report", NEW_CORE):
-        dagster.daemon.require()
-        time.sleep(1)
-    dagster.settle()
+    deliver(lab, dagster, (NEW_CORE,), (NEW_SEGMENT,), NEW_PARTICLES)
     records = [r for r in dagster.instance.get_run_records() if r.dagster_run.run_id not in before]
     seconds = sum((r.end_time or 0) - (r.start_time or 0) for r in records)
     assert all(r.dagster_run.status is dg.DagsterRunStatus.SUCCESS for r in records), "a run failed"
@@ -92,8 +66,10 @@ def one_more(lab: Laboratory, dagster: Conductor) -> dict[str, float]:
     return {"runs": len(records), "rows": sum(map(count_rows, tables)), "seconds": seconds}
 
 
-def image(lab: Laboratory, cores: tuple[str, ...], segments: tuple[str, ...], particles: int) -> None:
-    """Draw one run of each segment into the landing folder."""
+def deliver(
+    lab: Laboratory, dagster: Conductor, cores: tuple[str, ...], segments: tuple[str, ...], particles: int
+) -> None:
+    """Lay one run of each segment into the landing folder, and wait until Dagster has nothing left to do with it."""
     simulate_ice(
         lab.landing,
         truth_folder=lab.truth,
@@ -104,6 +80,19 @@ def image(lab: Laboratory, cores: tuple[str, ...], segments: tuple[str, ...], pa
         seed=4,
         progress=False,
     )
+    with tqdm(total=len(cores) * len(segments), desc="segments read and scored", unit="segment") as bar:
+        while bar.n < bar.total or not all(dagster.is_made("core_report", core) for core in cores):
+            dagster.daemon.require()
+            time.sleep(1)
+            bar.n = sum(len(lab.store.tables("segment_embedding", core)) for core in cores)
+            bar.refresh()
+    # Twice the time between two looks of the sensors without any run: nothing more is to come.
+    quiet_since = time.monotonic()
+    while time.monotonic() - quiet_since < 2 * SECONDS_BETWEEN_LOOKS:
+        if dagster.is_busy():
+            quiet_since = time.monotonic()
+        dagster.daemon.require()
+        time.sleep(1)
 
 
 if __name__ == "__main__":

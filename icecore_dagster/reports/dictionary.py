@@ -63,6 +63,7 @@ def networks_table() -> str:
 
 def _layers(plan: Architecture) -> tuple[str, str, str]:
     blocks = [f"{side}×{side}×{channels}" for channels, side in plan.convolutions]
+    blocks += [f"{side}×{side}×{channels}" + f" /{stride}" * (stride > 1) for channels, side, stride in plan.strided]
     norm = "" if plan.dropout is None else f" + norm, dropout {plan.dropout:g}"
     image = f"{plan.backbone or 'conv ' + ', '.join(blocks)}; dense {plan.dense}{norm}"
     branch = plan.measured

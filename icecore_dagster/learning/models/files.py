@@ -121,12 +121,21 @@ def export_network(network: "ParticleNetwork", transform: TransformSpec, feature
 
 
 def load_network(root: UPath | Path) -> NetworkModel:
-    """Read the current network; raises as `load_model`."""
+    """Read the current network; raises as `load_model`.
+
+    Raises:
+        ModelMismatchError: its architecture was another one when it was trained.
+    """
     from safetensors.torch import load
 
     card, weights = load_model(root, "network")
     network = build_network(str(card.architecture), len(card.classes))
-    network.load_state_dict(load(weights))
+    try:
+        network.load_state_dict(load(weights))
+    except RuntimeError as error:
+        raise ModelMismatchError(
+            f"{root}: these are not the weights that {card.architecture} has in this version; train it again"
+        ) from error
     return NetworkModel(card, network.eval())
 
 

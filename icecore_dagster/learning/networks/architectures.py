@@ -26,12 +26,14 @@ class MeasuredBranch:
         units: of each layer of the branch.
         dropout: share dropped after each of them.
         joined: units of the layer that reads both branches; its activations are the embedding.
+        scaling: how a property is brought to the size of 1, see `modules.PropertyBranch`.
         features: properties that the branch reads, in order.
     """
 
     units: tuple[int, ...]
     dropout: float
     joined: int
+    scaling: Literal["deviations", "ranks"] = "deviations"
     features: tuple[str, ...] = FEATURES
 
 
@@ -46,8 +48,12 @@ class Architecture:
         dropout: share dropped after batch normalisation of the dense layer; None for a plain dense layer.
         published_classes: number of outputs in the study; None for a network that is not the study's.
         published_parameters: number of weights in the study, with that many outputs.
-        learning_rate: of Adam.
+        learning_rate: of Adam; the highest one where it follows a cycle.
+        cycle: let the learning rate rise over the first fifth of the steps and fall to nothing at the last one (Smith &
+            Topin 2017, arXiv:1708.07120); the training then goes on to its last epoch.
         transform: how its images are prepared.
+        strided: (channels, kernel side in px, stride in px) of each block convolution - batch normalisation - ReLU,
+            whose last is averaged over the image; in place of `convolutions`.
         backbone: what stands in the place of the convolutions; None for the blocks.
         measured: branch on measured properties; None for a network on images alone.
     """
@@ -59,7 +65,9 @@ class Architecture:
     published_classes: int | None = None
     published_parameters: int | None = None
     learning_rate: float = 0.001
+    cycle: bool = False
     transform: TransformSpec = field(default_factory=TransformSpec)
+    strided: tuple[tuple[int, int, int], ...] = ()
     backbone: Literal["resnet18"] | None = None
     measured: MeasuredBranch | None = None
 
@@ -95,6 +103,25 @@ ARCHITECTURES: dict[str, Architecture] = {
             64,
             0.2,
             measured=MeasuredBranch((128, 64), dropout=0.2, joined=64),
+        ),
+        # The grain is looked at coarsely and by many filters; each look at it is a mirror image as likely as not, for a
+        # grain lies on either side. Backgrounds are all at grey 134.
+        Architecture(
+            "hybrid_strided",
+            (),
+            64,
+            0.2,
+            learning_rate=0.004,
+            cycle=True,
+            transform=TransformSpec(
+                grey_mean=110.0,
+                crop_probability=0.0,
+                horizontal_flip_probability=0.5,
+                vertical_flip_probability=0.5,
+                blur_probability=0.0,
+            ),
+            strided=((24, 7, 4), (48, 3, 2), (48, 3, 1), (96, 3, 2), (96, 3, 1)),
+            measured=MeasuredBranch((128, 64), dropout=0.2, joined=64, scaling="ranks"),
         ),
         # Maffezzoli et al. 2023 (doi 10.5194/tc-17-539-2023): images only flipped at random, and properties scaled as
         # they are. How often an image was flipped is not told.
@@ -159,11 +186,19 @@ def build_network(key: str, n_classes: int) -> "ParticleNetwork":
     import torch
     from torch import nn
 
-    from icecore_dagster.learning.networks.modules import ParticleNetwork, PropertyBranch, block_trunk, resnet18_trunk
+    from icecore_dagster.learning.networks.modules import (
+        ParticleNetwork,
+        PropertyBranch,
+        block_trunk,
+        resnet18_trunk,
+        strided_trunk,
+    )
 
     plan = architecture_of(key)
     if plan.backbone == "resnet18":
         body = resnet18_trunk(plan.dense, plan.dropout)
+    elif plan.strided:
+        body = strided_trunk(plan.strided, plan.dense, plan.dropout)
     else:
         body = block_trunk(plan.convolutions, plan.transform.size_px, plan.dense, plan.dropout)
     if plan.measured is None:
@@ -173,7 +208,7 @@ def build_network(key: str, n_classes: int) -> "ParticleNetwork":
         network = ParticleNetwork(
             body,
             nn.Linear(branch.joined, n_classes),
-            PropertyBranch(len(branch.features), branch.units, branch.dropout),
+            PropertyBranch(len(branch.features), branch.units, branch.dropout, branch.scaling),
             nn.Sequential(nn.Linear(plan.dense + branch.units[-1], branch.joined), nn.ReLU()),
         )
     # Convolutions on a CPU run more than twice as fast in this layout (measured for A3 on two cores).

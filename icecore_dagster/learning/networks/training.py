@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_RISING = 0.2
+"""Share of the steps over which the learning rate of a cycle rises."""
+
 
 class LabelledDataError(ValueError):
     """The labelled particles do not suffice for the task."""
@@ -37,8 +40,9 @@ class TrainingConfig:
 
     Attributes:
         epochs: at most so many passes over the training images.
-        patience: stop after so many epochs without a lower validation loss.
-        learning_rate: of Adam; None for the architecture's own.
+        patience: stop after so many epochs without a lower validation loss; not asked of a network whose learning rate
+            follows a cycle, which ends low only if it is run to its end.
+        learning_rate: of Adam, the highest one of a cycle; None for the architecture's own.
         batch_size: images a step.
         averaging: share that the running average of the weights keeps at each step. The average is judged after each
             epoch and kept (Polyak & Juditsky 1992, doi 10.1137/0330046); 0 for the last step's weights.
@@ -208,7 +212,14 @@ def train_network(
         network.to(device)
         averaged = AveragedModel(network, multi_avg_fn=_running_average(config.averaging), use_buffers=True)
         judged = cast("ParticleNetwork", averaged.module)
-        optimiser = torch.optim.Adam(network.parameters(), lr=config.learning_rate or plan.learning_rate)
+        rate = config.learning_rate or plan.learning_rate
+        optimiser = torch.optim.Adam(network.parameters(), lr=rate)
+        steps = config.epochs * len(_batches(rows, len(task.classes), config, np.random.default_rng(0)))
+        schedule = (
+            torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps, pct_start=_RISING)
+            if plan.cycle
+            else torch.optim.lr_scheduler.ConstantLR(optimiser, factor=1.0)
+        )
         for epoch in range(1, config.epochs + 1):
             started = time.perf_counter()
             network.train()
@@ -222,6 +233,7 @@ def train_network(
                 loss = cross_entropy(network(images.to(device), beside), truth.to(device))
                 loss.backward()
                 optimiser.step()
+                schedule.step()
                 averaged.update_parameters(network)
                 total, seen = total + loss.item() * len(batch), seen + len(batch)
             if not np.isfinite(total):
@@ -240,7 +252,7 @@ def train_network(
             if validation.log_loss < best_loss:
                 best_loss, best_epoch = validation.log_loss, epoch
                 best_state = {name: value.detach().cpu().clone() for name, value in judged.state_dict().items()}
-            elif epoch - best_epoch >= config.patience:
+            elif epoch - best_epoch >= config.patience and not plan.cycle:
                 break
         judged.load_state_dict(best_state)
         return TrainedNetwork(

@@ -40,7 +40,7 @@ from icecore_dagster.simulation.population import ANOMALY
 COMPARED = ("intensity_grey", "sigma_intensity_grey", "edge_gradient_grey", "sum_intensity_grey")
 """Properties whose distributions the study shows."""
 TASK = "seven_class"
-NETWORKS = ("A3", "hybrid")
+NETWORKS = ("A3", "hybrid_strided")
 """The study's network, and the best of ours, whose embedding novelty is judged in."""
 TREES, MEAN = "LightGBM", "mean"
 """Columns of what LightGBM says, and of the mean of it and the best network, as the product scores."""

@@ -14,10 +14,11 @@ from icecore_dagster.orchestration.automation import WHEN_INPUTS_ARE_SOUND
 from icecore_dagster.orchestration.metadata import HEAD_ROWS, energy_facts, numbers, picture, stored_at, table_head
 from icecore_dagster.orchestration.partitions import SCORED_BY, cell_of, cells
 from icecore_dagster.orchestration.resources import LaboratoryResource
+from icecore_dagster.particles.labels import TASKS
 from icecore_dagster.particles.laboratory import Laboratory
 from icecore_dagster.particles.tables.schemas import Table
-from icecore_dagster.particles.tables.store import column_names, first_rows, read_table
-from icecore_dagster.reports.figures.particles import score_figure
+from icecore_dagster.particles.tables.store import first_rows, read_table
+from icecore_dagster.reports.figures.particles import SCORES_SHOWN, score_figure
 from icecore_dagster.scoring.segments import SCORES, SegmentScored, score_segment
 
 GROUP = "scores"
@@ -74,8 +75,7 @@ def segment_scores(context: dg.AssetExecutionContext, laboratory: LaboratoryReso
 
 def _described(lab: Laboratory, table: Table, core: str, segment: str, scored: SegmentScored) -> dg.MaterializeResult:
     target = lab.store.table(table.name, core, segment)
-    # The network's coordinates and each model's own probabilities are in no picture.
-    shown = [c for c in column_names(target) if not c.startswith(("e_", "p_cnn_", "p_lightgbm_", "particle_id"))]
+    shown = read_table(target, SCORES_SHOWN[table.name])
     return dg.MaterializeResult(
         asset_key=table.name,
         metadata={
@@ -86,7 +86,7 @@ def _described(lab: Laboratory, table: Table, core: str, segment: str, scored: S
                 (scored.rows - scored.kept) / max(scored.energy.seconds, 1e-9)
             ),
             "head": table_head(first_rows(target, HEAD_ROWS)),
-            "picture": picture(score_figure(table.name, read_table(target, shown)), table.row),
+            "picture": picture(score_figure(table.name, shown, TASKS[SCORED_BY.task].classes), table.row),
             "file": stored_at(target),
         },
     )

@@ -1,6 +1,7 @@
 """Figures of what was measured and counted: class distribution, sizes, scores of a segment."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -207,12 +208,21 @@ def _plain_log_ticks(panel: "Axes", edges: np.ndarray) -> None:
     panel.xaxis.set_minor_formatter(NullFormatter())
 
 
-def score_figure(table: str, scores: pd.DataFrame) -> bytes:
+SCORES_SHOWN: dict[str, list[str]] = {
+    SEGMENT_PREDICTIONS.name: ["predicted_class", "interest"],
+    SEGMENT_ANOMALY_SCORES.name: ["anomaly_score", "dust_share_more_anomalous"],
+    SEGMENT_EMBEDDING.name: ["map_x", "map_y"],
+}
+"""Columns that `score_figure` reads of each table of scores; there may be a million rows."""
+
+
+def score_figure(table: str, scores: pd.DataFrame, classes: Sequence[str]) -> bytes:
     """What one table of a segment's scores looks like as a whole.
 
     Args:
         table: segment_predictions, segment_anomaly_scores or segment_embedding.
-        scores: that table.
+        scores: the columns `SCORES_SHOWN` of that table.
+        classes: that could be predicted.
 
     Returns:
         PNG.
@@ -220,23 +230,23 @@ def score_figure(table: str, scores: pd.DataFrame) -> bytes:
     Raises:
         ValueError: another table.
     """
-    draw = {
-        SEGMENT_PREDICTIONS.name: _prediction_figure,
+    figures: dict[str, Callable[[pd.DataFrame], bytes]] = {
+        SEGMENT_PREDICTIONS.name: partial(_prediction_figure, classes=classes),
         SEGMENT_ANOMALY_SCORES.name: _anomaly_figure,
         SEGMENT_EMBEDDING.name: map_density,
-    }.get(table)
-    if draw is None:
+    }
+    if table not in figures:
         raise ValueError(f"there is no figure for table {table!r}")
-    return draw(scores) if len(scores) else message_figure("This segment holds no particle.")
+    return figures[table](scores) if len(scores) else message_figure("This segment holds no particle.")
 
 
-def _prediction_figure(predictions: pd.DataFrame) -> bytes:
+def _prediction_figure(predictions: pd.DataFrame, classes: Sequence[str]) -> bytes:
     """Particles predicted to be of each class, and how far from dust and contamination the rest is."""
     figure = new_figure(10, 3.8)
     left, right = figure.subplots(1, 2)
-    classes = ordered_classes(c.removeprefix("p_") for c in map(str, predictions.columns) if _is_mean_probability(c))
-    counts = predictions["predicted_class"].value_counts().reindex(classes, fill_value=0)
-    left.barh([class_title(c) for c in classes], counts, color=[class_colour(c) for c in classes])
+    ordered = ordered_classes(classes)
+    counts = predictions["predicted_class"].value_counts().reindex(ordered, fill_value=0)
+    left.barh([class_title(c) for c in ordered], counts, color=[class_colour(c) for c in ordered])
     for place, n in enumerate(counts):
         left.annotate(
             count(n), (max(n, 1), place), (4, 0), textcoords="offset points", va="center", fontsize=TICK_POINTS
@@ -250,10 +260,6 @@ def _prediction_figure(predictions: pd.DataFrame) -> bytes:
     plain_axes(right, "Interest: 1 − p(dust) − p(contamination)", "Particles")
     right.set_yscale("log")
     return png_of(figure)
-
-
-def _is_mean_probability(column: str) -> bool:
-    return column.startswith("p_") and not column.startswith(("p_cnn_", "p_lightgbm_"))
 
 
 def _anomaly_figure(scores: pd.DataFrame) -> bytes:

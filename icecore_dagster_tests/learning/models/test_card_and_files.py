@@ -24,6 +24,7 @@ from icecore_dagster.learning.models.card import (
     load_model,
     save_model,
 )
+from icecore_dagster.learning.networks.architectures import build_network
 from icecore_dagster.learning.networks.training import TrainedNetwork, TrainingConfig, train_network
 from icecore_dagster.learning.networks.transforms import TransformSpec
 from icecore_dagster.learning.trees.boosting import TrainedTrees, TreesConfig, feature_matrix, train_trees
@@ -81,6 +82,15 @@ def test_a_network_comes_back_with_its_answers(models: Models, root: UPath) -> N
     images = torch.rand(2, 1, 128, 128)
     with torch.no_grad():
         assert torch.equal(loaded.network(images), models.network.network()(images))
+
+
+def test_weights_of_another_version_of_the_architecture_are_refused(
+    models: Models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model_files.save_network(tmp_path / "model", models.network, PROVENANCE)
+    monkeypatch.setattr(model_files, "build_network", lambda _key, classes: build_network("A3", classes))
+    with pytest.raises(ModelMismatchError, match="not the weights that K1 has in this version; train it again"):
+        model_files.load_network(tmp_path / "model")
 
 
 def test_trees_come_back_with_their_answers(models: Models, root: UPath) -> None:

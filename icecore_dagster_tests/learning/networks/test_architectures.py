@@ -85,11 +85,14 @@ def test_k1_flattens_2304_values() -> None:
 
 
 # Counted by hand: A3's trunk 304,326 - 6 * 65 = 303,936; 34 -> 128 -> 64 is 4,480 + 8,256; 128 -> 64 is 8,256; 64 -> n.
+# Strided: 49*24 + 9*24*48 + 9*48*48 + 9*48*96 + 9*96*96 weights and 2 * 312 of norms are 157,320; 96 -> 64 with
+# norm 6,336; the properties' branch and the joined layer as A3's, 12,736 + 8,256.
 # ResNet18 without its last layer is 11,176,512 (He et al. 2016); 512 -> 64 with norm 32,960; 34 -> 128 -> 64 -> 32 is
 # 4,480 + 8,256 + 2,080; 96 -> 40 is 3,880; 40 -> n.
 @pytest.mark.parametrize("n_classes", CLASS_COUNTS)
 @pytest.mark.parametrize(
-    ("key", "without_output", "joined"), [("hybrid", 324_928, 64), ("hybrid_resnet18", 11_228_168, 40)]
+    ("key", "without_output", "joined"),
+    [("hybrid", 324_928, 64), ("hybrid_strided", 184_648, 64), ("hybrid_resnet18", 11_228_168, 40)],
 )
 def test_parameters_of_the_hybrids(key: str, without_output: int, joined: int, n_classes: int) -> None:
     assert parameter_count(key, n_classes) == without_output + n_classes * (joined + 1)
@@ -102,6 +105,7 @@ def test_a_hybrid_answers_to_the_image_and_to_the_properties(key: str) -> None:
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (5, 128, 128), dtype=np.uint8)
     properties = rng.lognormal(size=(5, len(FEATURES)))
+    network.measured.learn_scale(torch.from_numpy(properties))
     transform = ARCHITECTURES[key].transform
     found = run_network(network, images, transform, properties)
     assert found.embeddings.shape == (5, ARCHITECTURES[key].measured.joined)

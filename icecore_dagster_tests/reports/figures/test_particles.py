@@ -4,8 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from icecore_dagster.particles.labels import BY_KEY
-from icecore_dagster.reports.figures.particles import class_distribution_figure, score_figure, size_distributions
+from icecore_dagster.particles.labels import BY_KEY, LABEL_KEYS
+from icecore_dagster.reports.figures.particles import (
+    SCORES_SHOWN,
+    class_distribution_figure,
+    score_figure,
+    size_distributions,
+)
 from icecore_dagster_tests.reports.conftest import shows_colour
 
 
@@ -63,10 +68,11 @@ def test_sizes_that_are_all_unknown_are_said_to_be(scored_core, picture):
 
 @pytest.mark.parametrize("table", ["segment_predictions", "segment_anomaly_scores", "segment_embedding"])
 def test_each_score_table_has_a_figure_and_so_has_an_empty_one(scored_core, picture, table):
-    picture(score_figure(table, scored_core.particles))
-    picture(score_figure(table, scored_core.particles.head(0)))
+    scores = scored_core.particles[SCORES_SHOWN[table]]
+    picture(score_figure(table, scores, LABEL_KEYS))
+    picture(score_figure(table, scores.head(0), LABEL_KEYS))
 
 
 def test_a_table_without_a_figure_is_refused():
     with pytest.raises(ValueError, match="no figure"):
-        score_figure("segment_crops", pd.DataFrame())
+        score_figure("segment_crops", pd.DataFrame(), LABEL_KEYS)

@@ -32,7 +32,7 @@ def drawn(tmp_path_factory) -> RealismFindings:
 def with_real(drawn) -> RealismFindings:
     """The same with one real particle, named rightly by LightGBM and wrongly by the network."""
     real = RealParticle("grain.png", "camp", drawn.samples["camp"][0].crop)
-    says = {"A3": ("grim", 0.2), "hybrid": ("grim", 0.3), "LightGBM": ("camp", 0.9), "mean": ("camp", 0.6)}
+    says = {"A3": ("grim", 0.2), "hybrid_strided": ("grim", 0.3), "LightGBM": ("camp", 0.9), "mean": ("camp", 0.6)}
     named = {key: value for model, (name, p) in says.items() for key, value in ((model, name), (f"p_{model}", p))}
     recognised = pd.DataFrame([{"name": "grain.png", "label": "camp", **named, "strangeness": 0.5}])
     (seed,) = drawn.seeds
