@@ -17,7 +17,7 @@ from icecore_dagster.scoring.engine import load_scoring_models, score_blocks
 
 SIZES = ("diameter_abd_um", "diameter_esd_um", "diameter_fd_um", "length_um", "width_um")
 
-DEFAULT_TASK, DEFAULT_ARCHITECTURE, DEFAULT_FEATURES = "seven_class", "hybrid", MEASURED
+DEFAULT_TASK, DEFAULT_ARCHITECTURE, DEFAULT_FEATURES = "seven_class", "hybrid_strided", MEASURED
 """Ice holds contamination; and the hybrid keeps the size and the grey that a squashed image loses."""
 
 

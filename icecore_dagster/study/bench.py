@@ -23,8 +23,10 @@ class StudySize:
         most_of_label: training images of each label that a network sees; None for all.
         slow_epochs: as `epochs`, for networks of more than `slow_parameters` weights.
         slow_most_of_label: as `most_of_label`, for those.
-        by_image: whether all but slow networks are also trained on the study's split by image; the others only where a
-            figure so divided was published.
+        whole_epochs: passes of the network that scores the ice over all its training images, drawn as often as they are
+            there; None to treat it as the others.
+        by_image: whether all but slow networks and the one that learns from all images are also trained on the study's
+            split by image; the others only where a figure so divided was published.
         cores: cores to draw where no ice is there.
         segments: of each core.
         per_run: mean particles of a run of ice.
@@ -40,6 +42,7 @@ class StudySize:
     most_of_label: int | None
     slow_epochs: int
     slow_most_of_label: int
+    whole_epochs: int | None
     by_image: bool
     cores: tuple[str, ...]
     segments: tuple[str, ...]
@@ -59,6 +62,7 @@ FULL = StudySize(
     most_of_label=2_000,
     slow_epochs=4,
     slow_most_of_label=500,
+    whole_epochs=12,
     by_image=True,
     cores=_GRIP,
     segments=("0_20", "20_40", "40_55"),
@@ -75,6 +79,7 @@ QUICK = StudySize(
     most_of_label=250,
     slow_epochs=1,
     slow_most_of_label=60,
+    whole_epochs=None,
     by_image=False,
     cores=_GRIP[:1],
     segments=("0_20", "20_40"),

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from icecore_dagster.learning.models import files as model_files
 from icecore_dagster.learning.models.card import ModelMismatchError, Provenance
@@ -23,7 +22,7 @@ COLUMNS = [f"p_cnn_{name}" for name in ("dust", "ash", "pollen")]
 
 @pytest.fixture(scope="module", params=["hybrid", "hybrid_strided"])
 def key(request: pytest.FixtureRequest) -> str:
-    """One architecture for each way in which properties are scaled."""
+    """One architecture for each kind of trunk."""
     return request.param
 
 
@@ -99,7 +98,6 @@ def test_a_hybrid_read_back_keeps_the_scale_of_its_training_particles(
 ) -> None:
     drawn = saved.drawn
     training = feature_matrix(drawn.particles, FEATURES)[np.array(drawn.splits) == "train"]
-    varied = np.flatnonzero(np.nanstd(training, axis=0) > 0)
-    scaled = network.network.measured.scale(torch.from_numpy(training.astype(np.float32))).numpy()[:, varied]
-    np.testing.assert_allclose(np.nanmean(scaled, axis=0), 0, atol=0.3)
-    np.testing.assert_allclose(np.nanstd(scaled, axis=0), 1, atol=0.3)
+    place = FEATURES.index("aspect_ratio")
+    mean = float(network.network.measured.mean[place])
+    assert mean == pytest.approx(training[:, place].mean(), rel=1e-4)

@@ -26,14 +26,12 @@ class MeasuredBranch:
         units: of each layer of the branch.
         dropout: share dropped after each of them.
         joined: units of the layer that reads both branches; its activations are the embedding.
-        scaling: how a property is brought to the size of 1, see `modules.PropertyBranch`.
         features: properties that the branch reads, in order.
     """
 
     units: tuple[int, ...]
     dropout: float
     joined: int
-    scaling: Literal["deviations", "ranks"] = "deviations"
     features: tuple[str, ...] = FEATURES
 
 
@@ -111,7 +109,7 @@ ARCHITECTURES: dict[str, Architecture] = {
             (),
             64,
             0.2,
-            learning_rate=0.004,
+            learning_rate=0.002,
             cycle=True,
             transform=TransformSpec(
                 grey_mean=110.0,
@@ -121,7 +119,7 @@ ARCHITECTURES: dict[str, Architecture] = {
                 blur_probability=0.0,
             ),
             strided=((24, 7, 4), (48, 3, 2), (48, 3, 1), (96, 3, 2), (96, 3, 1)),
-            measured=MeasuredBranch((128, 64), dropout=0.2, joined=64, scaling="ranks"),
+            measured=MeasuredBranch((128, 64), dropout=0.2, joined=64),
         ),
         # Maffezzoli et al. 2023 (doi 10.5194/tc-17-539-2023): images only flipped at random, and properties scaled as
         # they are. How often an image was flipped is not told.
@@ -208,7 +206,7 @@ def build_network(key: str, n_classes: int) -> "ParticleNetwork":
         network = ParticleNetwork(
             body,
             nn.Linear(branch.joined, n_classes),
-            PropertyBranch(len(branch.features), branch.units, branch.dropout, branch.scaling),
+            PropertyBranch(len(branch.features), branch.units, branch.dropout),
             nn.Sequential(nn.Linear(plan.dense + branch.units[-1], branch.joined), nn.ReLU()),
         )
     # Convolutions on a CPU run more than twice as fast in this layout (measured for A3 on two cores).

@@ -7,8 +7,6 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
-from statistics import NormalDist
-from typing import Literal
 
 import numpy as np
 import torch
@@ -16,27 +14,38 @@ from torch import Tensor, nn
 
 _FARTHEST_SD = 5.0
 """A grain ten times as large as those learnt from is large, and no more can be said of it."""
-_KNOTS = 65
-"""Quantiles by which `Ranks` knows a property."""
 
 
-class Deviations(nn.Module):
-    """Scales properties by mean and standard deviation; one that lies far out counts as `_FARTHEST_SD`.
+class PropertyBranch(nn.Module):
+    """A perceptron on measured properties, which it first scales by what the training particles were like.
+
+    Mean and standard deviation are buffers: they are saved with the weights, and the particles that are scored never
+    change them. A missing or infinite property counts as the mean, one that lies far out as `_FARTHEST_SD`.
 
     Args:
         properties: how many there are.
+        units: of each layer.
+        dropout: share dropped after each layer.
     """
 
     mean: Tensor
     sd: Tensor
 
-    def __init__(self, properties: int):
+    def __init__(self, properties: int, units: Sequence[int], dropout: float):
         super().__init__()
         self.register_buffer("mean", torch.zeros(properties))
         self.register_buffer("sd", torch.ones(properties))
+        layers: list[nn.Module] = []
+        for taken, given in zip((properties, *units[:-1]), units, strict=True):
+            layers += [nn.Linear(taken, given), nn.ReLU(), nn.Dropout(dropout)]
+        self.layers = nn.Sequential(*layers)
 
-    def learn(self, properties: Tensor) -> None:
-        """Take mean and standard deviation from float (n, f); missing and infinite values are left out."""
+    def learn_scale(self, properties: Tensor) -> None:
+        """Take mean and standard deviation from the training particles.
+
+        Args:
+            properties: float (n, f); missing and infinite values are left out.
+        """
         values = properties.double()
         known = values.isfinite()
         values, of_each = values.where(known, 0.0), known.sum(dim=0).clamp(min=1)
@@ -47,96 +56,9 @@ class Deviations(nn.Module):
         self.sd.copy_(sd.where(sd > 0, 1.0))
 
     def forward(self, properties: Tensor) -> Tensor:
-        """Scaled properties (n, f), none of them missing."""
-        return ((properties - self.mean) / self.sd).clamp(-_FARTHEST_SD, _FARTHEST_SD)
-
-
-class Ranks(nn.Module):
-    """Scales properties by their ranks: a property becomes the normal deviate of the share that is smaller.
-
-    Between `_KNOTS` quantiles the deviate rises in straight lines, below the first and above the last not at all, so
-    that properties whose values run over powers of ten are told apart as well among the small as among the large.
-
-    Args:
-        properties: how many there are.
-    """
-
-    starts: Tensor
-    widths: Tensor
-    rises: Tensor
-    lowest: Tensor
-
-    def __init__(self, properties: int):
-        super().__init__()
-        pieces = (properties, _KNOTS - 1)
-        self.register_buffer("starts", torch.zeros(pieces))
-        self.register_buffer("widths", torch.ones(pieces))
-        self.register_buffer("rises", torch.zeros(pieces))
-        self.register_buffer("lowest", torch.zeros(properties))
-
-    def learn(self, properties: Tensor) -> None:
-        """Take the quantiles from float (n, f); missing and infinite values are left out."""
-        shares = (np.arange(_KNOTS) + 0.5) / _KNOTS
-        deviates = np.array([NormalDist().inv_cdf(share) for share in shares])
-        for i, column in enumerate(properties.double().numpy().T):
-            known = column[np.isfinite(column)]
-            if not len(known):
-                continue
-            # In single precision, in which they will be compared.
-            knots = np.quantile(known, shares).astype(np.float32)
-            values, place = np.unique(knots, return_inverse=True)
-            # What many particles share stands in the middle of their ranks.
-            middle = np.bincount(place, deviates) / np.bincount(place)
-            pieces = len(values) - 1
-            self.lowest[i] = float(middle[0])
-            self.starts[i, :pieces] = torch.from_numpy(values[:-1])
-            self.widths[i, :pieces] = torch.from_numpy(np.diff(values))
-            self.rises[i, :pieces] = torch.from_numpy(np.diff(middle))
-
-    def forward(self, properties: Tensor) -> Tensor:
-        """Scaled properties (n, f), none of them missing."""
-        passed = ((properties.unsqueeze(-1) - self.starts) / self.widths).clamp(0.0, 1.0)
-        # As a product of matrices: OpenVINO 2026.4 computes the sum of the products wrongly.
-        return self.lowest + torch.einsum("nfk,fk->nf", passed, self.rises)
-
-
-_SCALINGS: dict[str, type[Deviations] | type[Ranks]] = {"deviations": Deviations, "ranks": Ranks}
-
-
-class PropertyBranch(nn.Module):
-    """A perceptron on measured properties, which it first scales by what the training particles were like.
-
-    What it scales by are buffers: they are saved with the weights, and the particles that are scored never change them.
-    A missing or infinite property counts as 0, the middle.
-
-    Args:
-        properties: how many there are.
-        units: of each layer.
-        dropout: share dropped after each layer.
-        scaling: "deviations" from the mean in standard deviations, or "ranks".
-    """
-
-    def __init__(self, properties: int, units: Sequence[int], dropout: float, scaling: Literal["deviations", "ranks"]):
-        super().__init__()
-        self.properties = properties
-        self.scale = _SCALINGS[scaling](properties)
-        layers: list[nn.Module] = []
-        for taken, given in zip((properties, *units[:-1]), units, strict=True):
-            layers += [nn.Linear(taken, given), nn.ReLU(), nn.Dropout(dropout)]
-        self.layers = nn.Sequential(*layers)
-
-    def learn_scale(self, properties: Tensor) -> None:
-        """Take the scale from the training particles.
-
-        Args:
-            properties: float (n, f); missing and infinite values are left out.
-        """
-        self.scale.learn(properties)
-
-    def forward(self, properties: Tensor) -> Tensor:
         """Activations (n, units of the last layer) from float (n, f)."""
-        known = properties.isfinite()
-        return self.layers(self.scale(properties.where(known, 0.0)).where(known, 0.0))
+        scaled = (properties - self.mean) / self.sd
+        return self.layers(scaled.where(scaled.isfinite(), 0.0).clamp(-_FARTHEST_SD, _FARTHEST_SD))
 
 
 class ParticleNetwork(nn.Module):
@@ -185,7 +107,7 @@ class ParticleNetwork(nn.Module):
         """
         if self.measured is None:
             return None
-        wanted = (particles, self.measured.properties)
+        wanted = (particles, len(self.measured.mean))
         if properties is None or properties.shape != wanted:
             raise ValueError(
                 f"this network needs {wanted[1]} measured properties of each of {wanted[0]} particles and got "

@@ -11,6 +11,7 @@ from icecore_dagster.learning.networks.architectures import ARCHITECTURES, param
 from icecore_dagster.learning.networks.fit import FittedNetwork, fit_network
 from icecore_dagster.learning.networks.training import TrainingConfig
 from icecore_dagster.particles.labels import TASKS
+from icecore_dagster.scoring.files import DEFAULT_ARCHITECTURE
 from icecore_dagster.study.bench import Bench
 from icecore_dagster.study.measurement import Measurement, of_classifier, recall_of
 from icecore_dagster.study.published import PUBLISHED
@@ -38,7 +39,9 @@ def train(bench: Bench, task: str, architecture: str) -> Iterator[Measurement]:
     """
     stem = f"{task}.{architecture}"
     published = any(name.startswith(f"{stem}.by_image.") for name in PUBLISHED)
-    if published or (bench.size.by_image and not _is_slow(bench, task, architecture)):
+    if published or (
+        bench.size.by_image and not (_is_slow(bench, task, architecture) or _sees_all(bench, architecture))
+    ):
         fitted = _fitted(bench, task, architecture, SplitKind.BY_IMAGE)
         yield from of_classifier(
             f"{stem}.by_image", task, architecture, fitted.trained.test, "by image", note=_how(fitted)
@@ -52,14 +55,21 @@ def train(bench: Bench, task: str, architecture: str) -> Iterator[Measurement]:
 
 def _fitted(bench: Bench, task: str, architecture: str, split: SplitKind) -> FittedNetwork:
     size = bench.size
-    slow = _is_slow(bench, task, architecture)
-    config = TrainingConfig(
-        epochs=size.slow_epochs if slow else size.epochs,
-        most_of_label=size.slow_most_of_label if slow else size.most_of_label,
-        balanced=True,
-        seed=size.seed,
-    )
+    if size.whole_epochs is not None and _sees_all(bench, architecture):
+        config = TrainingConfig(epochs=size.whole_epochs, seed=size.seed)
+    else:
+        slow = _is_slow(bench, task, architecture)
+        config = TrainingConfig(
+            epochs=size.slow_epochs if slow else size.epochs,
+            most_of_label=size.slow_most_of_label if slow else size.most_of_label,
+            balanced=True,
+            seed=size.seed,
+        )
     return fit_network(bench.lab, task, architecture, config, split=split, country=bench.country)
+
+
+def _sees_all(bench: Bench, architecture: str) -> bool:
+    return bench.size.whole_epochs is not None and architecture == DEFAULT_ARCHITECTURE
 
 
 def _is_slow(bench: Bench, task: str, architecture: str) -> bool:

@@ -105,7 +105,6 @@ def test_a_hybrid_answers_to_the_image_and_to_the_properties(key: str) -> None:
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (5, 128, 128), dtype=np.uint8)
     properties = rng.lognormal(size=(5, len(FEATURES)))
-    network.measured.learn_scale(torch.from_numpy(properties))
     transform = ARCHITECTURES[key].transform
     found = run_network(network, images, transform, properties)
     assert found.embeddings.shape == (5, ARCHITECTURES[key].measured.joined)

@@ -1,6 +1,5 @@
 import hashlib
 from pathlib import Path
-from statistics import NormalDist
 
 import numpy as np
 import pytest
@@ -20,59 +19,30 @@ def _scaled(branch: PropertyBranch, values: list[list[float]]) -> np.ndarray:
 
 
 def test_properties_are_scaled_by_the_training_particles_and_missing_ones_count_as_the_mean() -> None:
-    branch = PropertyBranch(2, (4,), 0.0, "deviations")
+    branch = PropertyBranch(2, (4,), 0.0)
     branch.learn_scale(torch.tensor([[1.0, 10.0], [3.0, np.nan], [5.0, np.inf], [np.nan, 30.0]]))
-    assert branch.scale.mean.tolist() == [3.0, 20.0]
+    assert branch.mean.tolist() == [3.0, 20.0]
     scaled = _scaled(branch, [[3.0 + np.sqrt(8 / 3), 20.0], [np.nan, np.inf], [3.0, 40.0]])
     np.testing.assert_allclose(scaled, [[1.0, 0.0], [0.0, 0.0], [0.0, 2.0]], atol=1e-6)
 
 
 def test_a_property_far_beyond_what_was_learnt_from_counts_as_five_standard_deviations() -> None:
-    branch = PropertyBranch(1, (4,), 0.0, "deviations")
+    branch = PropertyBranch(1, (4,), 0.0)
     branch.learn_scale(torch.tensor([[1.0], [3.0]]))
     np.testing.assert_allclose(_scaled(branch, [[1e6], [-1e6], [6.0]]), [[5.0], [-5.0], [4.0]])
 
 
 def test_a_property_that_never_varies_or_was_never_measured_says_nothing() -> None:
-    branch = PropertyBranch(2, (4,), 0.0, "deviations")
+    branch = PropertyBranch(2, (4,), 0.0)
     branch.learn_scale(torch.tensor([[7.0, np.nan], [7.0, np.nan]]))
     np.testing.assert_array_equal(_scaled(branch, [[7.0, np.nan]]), [[0.0, 0.0]])
 
 
 def test_scoring_does_not_change_the_scale() -> None:
     network = build_network("hybrid", 3)
-    before = network.measured.scale.mean.clone()
+    before = network.measured.mean.clone()
     network.eval()(torch.zeros(2, 1, 128, 128), torch.full((2, 34), 5.0))
-    assert torch.equal(network.measured.scale.mean, before)
-
-
-def test_ranks_are_the_normal_deviates_of_the_shares_that_are_smaller() -> None:
-    values = np.random.default_rng(0).lognormal(3.0, 2.0, 4_000)
-    branch = PropertyBranch(1, (4,), 0.0, "ranks")
-    branch.learn_scale(torch.from_numpy(values)[:, None])
-    asked = np.quantile(values, [0.1, 0.3, 0.5, 0.8, 0.95])
-    found = _scaled(branch, asked[:, None].tolist())[:, 0]
-    np.testing.assert_allclose(found, [NormalDist().inv_cdf(p) for p in (0.1, 0.3, 0.5, 0.8, 0.95)], atol=0.03)
-
-
-def test_ranks_end_at_the_first_and_the_last_quantile_and_missing_values_count_as_the_middle() -> None:
-    branch = PropertyBranch(1, (4,), 0.0, "ranks")
-    branch.learn_scale(torch.tensor([[float(n)] for n in range(1_000)] + [[np.nan], [np.inf]]))
-    low, least, high, most, missing, endless = _scaled(branch, [[-1e9], [-1.0], [1e9], [1_000.0], [np.nan], [np.inf]])[
-        :, 0
-    ]
-    assert low == least < -2
-    assert high == most > 2
-    assert missing == endless == 0
-
-
-def test_what_many_particles_share_stands_in_the_middle_of_their_ranks() -> None:
-    branch = PropertyBranch(2, (4,), 0.0, "ranks")
-    branch.learn_scale(torch.tensor([[0.0, 7.0]] * 500 + [[1.0, 7.0]] * 500))
-    scaled = _scaled(branch, [[0.0, 7.0], [1.0, 9.0]])
-    # The mean of the deviates of one half of a normal distribution.
-    np.testing.assert_allclose(scaled[:, 0], [-np.sqrt(2 / np.pi), np.sqrt(2 / np.pi)], atol=0.02)
-    np.testing.assert_allclose(scaled[:, 1], 0, atol=1e-6)
+    assert torch.equal(network.measured.mean, before)
 
 
 @pytest.fixture

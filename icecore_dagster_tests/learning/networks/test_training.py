@@ -153,8 +153,8 @@ def test_the_scale_is_that_of_the_training_rows_alone(
     config = TrainingConfig(**{**CONFIG.__dict__, "epochs": 1})
     hybrid = train_network(drawn.tensors, labels, drawn.splits, SHAPES, "hybrid", config, properties=properties)
     training = properties[select_rows(labels, drawn.splits, SHAPES).train]
-    np.testing.assert_allclose(hybrid.state["measured.scale.mean"], np.nanmean(training, axis=0), rtol=1e-4)
-    np.testing.assert_allclose(hybrid.state["measured.scale.sd"], np.nanstd(training, axis=0), rtol=1e-4)
+    np.testing.assert_allclose(hybrid.state["measured.mean"], np.nanmean(training, axis=0), rtol=1e-4)
+    np.testing.assert_allclose(hybrid.state["measured.sd"], np.nanstd(training, axis=0), rtol=1e-4)
 
 
 def test_a_hybrid_is_not_trained_without_properties(drawn: DrawnSet) -> None:
