@@ -6,7 +6,7 @@ import pandas as pd
 from icecore_dagster.learning.maps import fit_map
 from icecore_dagster.particles.laboratory import Laboratory
 from icecore_dagster.particles.tables.schemas import SEGMENT_ANOMALY_SCORES, SEGMENT_EMBEDDING, SEGMENT_PREDICTIONS
-from icecore_dagster.particles.tables.store import count_rows, read_table
+from icecore_dagster.particles.tables.store import column_names, count_rows, find_rows, read_table
 
 
 class NothingToMapError(ValueError):
@@ -36,12 +36,11 @@ def map_ice(lab: Laboratory, *, share: float, most: int, seed: int) -> pd.DataFr
     samples = []
     for path in stored:
         cell = (path.parent.name, path.stem)
-        embedded = read_table(path)
         rng = np.random.default_rng([seed, *"|".join(cell).encode()])
-        sample = embedded[embedded["map_x"].notna()]
-        if len(sample):
-            sample = sample.sample(max(1, round(share * len(sample))), random_state=rng).sort_index()
-        samples.append(_with_scores(lab, cell, sample))
+        placed = read_table(path, ["particle_id", "map_x"]).dropna(subset="map_x")["particle_id"]
+        chosen = placed.sample(max(1, round(share * len(placed))), random_state=rng) if len(placed) else placed
+        # The coordinates of a million particles would fill a gigabyte.
+        samples.append(_with_scores(lab, cell, find_rows(path, "particle_id", set(chosen), column_names(path))))
     points = pd.concat(samples, ignore_index=True)
     if points.empty:
         raise NothingToMapError(f"no scored particle in {lab.store.root} has an image; there is nothing to map")

@@ -86,7 +86,7 @@ class DemoSize:
     replicates: int = 2
     per_run: int = 500
     epochs: Mapping[str, int] = field(
-        default_factory=lambda: {"three_class": 1, "six_class": 2, "pollen": 4, "seven_class": 4}
+        default_factory=lambda: {"three_class": 2, "six_class": 2, "pollen": 4, "seven_class": 4}
     )
     methods: tuple[Training, ...] = _OTHER_METHODS
     mapped: int = 1_200
