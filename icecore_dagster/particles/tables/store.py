@@ -210,7 +210,7 @@ def read_note(source: UPath | Path) -> dict[str, object]:
 def first_rows(source: UPath | Path, rows: int) -> pd.DataFrame:
     """The first rows of a stored table."""
     with source.open("rb") as file:
-        table = pq.ParquetFile(file)
+        table = pq.ParquetFile(file, pre_buffer=False)
         return next(
             (batch.to_pandas() for batch in table.iter_batches(rows)), table.schema_arrow.empty_table().to_pandas()
         )
@@ -233,7 +233,8 @@ def stream_table(
 ) -> Iterator[pd.DataFrame]:
     """Read a stored table in blocks of at most `rows` rows."""
     with source.open("rb") as file:
-        for batch in pq.ParquetFile(file).iter_batches(batch_size=rows, columns=columns):
+        # Buffered, whatever has been read would be held until the last block.
+        for batch in pq.ParquetFile(file, pre_buffer=False).iter_batches(batch_size=rows, columns=columns):
             yield batch.to_pandas()
 
 

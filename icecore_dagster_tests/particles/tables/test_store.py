@@ -5,8 +5,12 @@ import signal
 import subprocess
 import sys
 import textwrap
+import tracemalloc
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from upath import UPath
 
@@ -56,6 +60,21 @@ def test_a_table_is_read_in_blocks(tmp_path):
     target = Store.at(tmp_path).table("segment_rejects")
     write_table(target, rejects(10), SEGMENT_REJECTS)
     assert [len(block) for block in stream_table(target, rows=4)] == [4, 4, 2]
+
+
+def test_a_stream_does_not_keep_what_it_has_read(tmp_path):
+    groups, bytes_a_group = 40, 500_000
+    rng, target = np.random.default_rng(0), tmp_path / "large.parquet"
+    with pq.ParquetWriter(target, pa.schema([("pixels", pa.binary())])) as writer:
+        for _ in range(groups):
+            writer.write_table(pa.table({"pixels": [rng.bytes(bytes_a_group)]}))
+    tracemalloc.start()
+    try:
+        assert sum(len(block) for block in stream_table(target, rows=1)) == groups
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert most < groups * bytes_a_group / 4
 
 
 def test_the_first_rows_are_those_of_the_table_and_an_empty_one_has_its_columns(tmp_path):
