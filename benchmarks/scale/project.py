@@ -80,9 +80,12 @@ def deliver(
         seed=4,
         progress=False,
     )
+    began = time.time()
     with tqdm(total=len(cores) * len(segments), desc="segments read and scored", unit="segment") as bar:
         while bar.n < bar.total or not all(dagster.is_made("core_report", core) for core in cores):
             dagster.daemon.require()
+            for failed in dagster.failures_since(began):
+                raise RuntimeError(f"{failed.job_name} failed: {dagster.why(failed.run_id)}")
             time.sleep(1)
             bar.n = sum(len(lab.store.tables("segment_embedding", core)) for core in cores)
             bar.refresh()

@@ -102,8 +102,8 @@ ARCHITECTURES: dict[str, Architecture] = {
             0.2,
             measured=MeasuredBranch((128, 64), dropout=0.2, joined=64),
         ),
-        # The grain is looked at coarsely and by many filters; each look at it is a mirror image as likely as not, for a
-        # grain lies on either side. Backgrounds are all at grey 134.
+        # Few positions and many filters cost less than A3's many positions. Mirrored as often as not: a grain may lie
+        # on either side. Greys are centred below the background, which `to_network_input` brings to 134.
         Architecture(
             "hybrid_strided",
             (),

@@ -39,9 +39,8 @@ def train(bench: Bench, task: str, architecture: str) -> Iterator[Measurement]:
     """
     stem = f"{task}.{architecture}"
     published = any(name.startswith(f"{stem}.by_image.") for name in PUBLISHED)
-    if published or (
-        bench.size.by_image and not (_is_slow(bench, task, architecture) or _sees_all(bench, architecture))
-    ):
+    sees_all = bench.size.whole_epochs is not None and architecture == DEFAULT_ARCHITECTURE
+    if published or (bench.size.by_image and not sees_all and not _is_slow(bench, task, architecture)):
         fitted = _fitted(bench, task, architecture, SplitKind.BY_IMAGE)
         yield from of_classifier(
             f"{stem}.by_image", task, architecture, fitted.trained.test, "by image", note=_how(fitted)
@@ -55,7 +54,7 @@ def train(bench: Bench, task: str, architecture: str) -> Iterator[Measurement]:
 
 def _fitted(bench: Bench, task: str, architecture: str, split: SplitKind) -> FittedNetwork:
     size = bench.size
-    if size.whole_epochs is not None and _sees_all(bench, architecture):
+    if size.whole_epochs is not None and architecture == DEFAULT_ARCHITECTURE:
         config = TrainingConfig(epochs=size.whole_epochs, seed=size.seed)
     else:
         slow = _is_slow(bench, task, architecture)
@@ -66,10 +65,6 @@ def _fitted(bench: Bench, task: str, architecture: str, split: SplitKind) -> Fit
             seed=size.seed,
         )
     return fit_network(bench.lab, task, architecture, config, split=split, country=bench.country)
-
-
-def _sees_all(bench: Bench, architecture: str) -> bool:
-    return bench.size.whole_epochs is not None and architecture == DEFAULT_ARCHITECTURE
 
 
 def _is_slow(bench: Bench, task: str, architecture: str) -> bool:
