@@ -17,8 +17,8 @@ from icecore_dagster.orchestration.resources import LaboratoryResource
 from icecore_dagster.particles.labels import TASKS
 from icecore_dagster.particles.laboratory import Laboratory
 from icecore_dagster.particles.tables.schemas import Table
-from icecore_dagster.particles.tables.store import first_rows, read_table
-from icecore_dagster.reports.figures.particles import SCORES_SHOWN, score_figure
+from icecore_dagster.particles.tables.store import first_rows, stream_table
+from icecore_dagster.reports.figures.scores import SCORES_SHOWN, score_figure
 from icecore_dagster.scoring.segments import SCORES, SegmentScored, score_segment
 
 GROUP = "scores"
@@ -75,7 +75,7 @@ def segment_scores(context: dg.AssetExecutionContext, laboratory: LaboratoryReso
 
 def _described(lab: Laboratory, table: Table, core: str, segment: str, scored: SegmentScored) -> dg.MaterializeResult:
     target = lab.store.table(table.name, core, segment)
-    shown = read_table(target, SCORES_SHOWN[table.name])
+    shown = stream_table(target, SCORES_SHOWN[table.name])
     return dg.MaterializeResult(
         asset_key=table.name,
         metadata={

@@ -225,17 +225,23 @@ def map_density(points: pd.DataFrame) -> bytes:
     """How many particles lie where on the map.
 
     Args:
-        points: `map_x` and `map_y`, one row a particle; rows without a place are left out.
+        points: `map_x`, `map_y` and how many `particles` lie there, one row a place.
 
     Returns:
         PNG.
     """
-    placed = _placed(points)
-    if placed.empty:
+    if points.empty:
         return message_figure(_NOTHING)
-    figure, axes = _map_axes(placed, _COLOUR_BAR_IN)
+    figure, axes = _map_axes(points, _COLOUR_BAR_IN)
     hexagons = axes.hexbin(
-        placed["map_x"], placed["map_y"], gridsize=60, bins="log", mincnt=1, cmap="Blues", linewidths=0
+        points["map_x"],
+        points["map_y"],
+        C=points["particles"],
+        reduce_C_function=np.sum,
+        gridsize=60,
+        bins="log",
+        cmap="Blues",
+        linewidths=0,
     )
     _colour_bar(figure, axes, hexagons, "Particles per hexagon")
     return png_of(figure)

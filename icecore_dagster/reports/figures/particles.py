@@ -1,16 +1,12 @@
-"""Figures of what was measured and counted: class distribution, sizes, scores of a segment."""
+"""Figures of what was measured and counted: class distribution and sizes."""
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from icecore_dagster.particles.tables.schemas import SEGMENT_ANOMALY_SCORES, SEGMENT_EMBEDDING, SEGMENT_PREDICTIONS
 from icecore_dagster.reports.figures.drawing import (
-    ANOMALY_AXIS,
-    FAINT,
     INK,
     LABEL_POINTS,
     NOTE_POINTS,
@@ -25,7 +21,6 @@ from icecore_dagster.reports.figures.drawing import (
     png_of,
     property_title,
 )
-from icecore_dagster.reports.figures.maps import map_density
 from icecore_dagster.reports.wording import count, depth_range, number
 from icecore_dagster.scoring.core.abundance import poisson_interval
 from icecore_dagster.scoring.core.rollup import depth_of
@@ -206,78 +201,3 @@ def _plain_log_ticks(panel: "Axes", edges: np.ndarray) -> None:
     panel.set_xticks(within, [f"{tick:g}" for tick in within])
     panel.xaxis.set_minor_locator(FixedLocator([]))
     panel.xaxis.set_minor_formatter(NullFormatter())
-
-
-SCORES_SHOWN: dict[str, list[str]] = {
-    SEGMENT_PREDICTIONS.name: ["predicted_class", "interest"],
-    SEGMENT_ANOMALY_SCORES.name: ["anomaly_score", "dust_share_more_anomalous"],
-    SEGMENT_EMBEDDING.name: ["map_x", "map_y"],
-}
-"""Columns that `score_figure` reads of each table of scores; there may be a million rows."""
-
-
-def score_figure(table: str, scores: pd.DataFrame, classes: Sequence[str]) -> bytes:
-    """What one table of a segment's scores looks like as a whole.
-
-    Args:
-        table: segment_predictions, segment_anomaly_scores or segment_embedding.
-        scores: the columns `SCORES_SHOWN` of that table.
-        classes: that could be predicted.
-
-    Returns:
-        PNG.
-
-    Raises:
-        ValueError: another table.
-    """
-    figures: dict[str, Callable[[pd.DataFrame], bytes]] = {
-        SEGMENT_PREDICTIONS.name: partial(_prediction_figure, classes=classes),
-        SEGMENT_ANOMALY_SCORES.name: _anomaly_figure,
-        SEGMENT_EMBEDDING.name: map_density,
-    }
-    if table not in figures:
-        raise ValueError(f"there is no figure for table {table!r}")
-    return figures[table](scores) if len(scores) else message_figure("This segment holds no particle.")
-
-
-def _prediction_figure(predictions: pd.DataFrame, classes: Sequence[str]) -> bytes:
-    """Particles predicted to be of each class, and how far from dust and contamination the rest is."""
-    figure = new_figure(10, 3.8)
-    left, right = figure.subplots(1, 2)
-    ordered = ordered_classes(classes)
-    counts = predictions["predicted_class"].value_counts().reindex(ordered, fill_value=0)
-    left.barh([class_title(c) for c in ordered], counts, color=[class_colour(c) for c in ordered])
-    for place, n in enumerate(counts):
-        left.annotate(
-            count(n), (max(n, 1), place), (4, 0), textcoords="offset points", va="center", fontsize=TICK_POINTS
-        )
-    plain_axes(left, "Particles predicted to be of the class", "")
-    left.set_xscale("log")
-    left.set_xlim(0.8, max(counts.max(), 10) * 4)
-    left.invert_yaxis()
-    left.grid(False, axis="y")
-    right.hist(predictions["interest"], np.linspace(0, 1, 51), color=FAINT)
-    plain_axes(right, "Interest: 1 − p(dust) − p(contamination)", "Particles")
-    right.set_yscale("log")
-    return png_of(figure)
-
-
-def _anomaly_figure(scores: pd.DataFrame) -> bytes:
-    """Anomaly scores, and how many particles are as strange as so small a share of the held-out dust."""
-    figure = new_figure(10, 3.8)
-    left, right = figure.subplots(1, 2)
-    left.hist(scores["anomaly_score"], 60, color=FAINT)
-    plain_axes(left, ANOMALY_AXIS, "Particles")
-    left.set_yscale("log")
-    shares = np.geomspace(1e-4, 1, 60)
-    ordered = np.sort(scores["dust_share_more_anomalous"].to_numpy())
-    right.plot(
-        shares, np.searchsorted(ordered, shares, side="right"), color=INK, linewidth=1.6, label="these particles"
-    )
-    right.plot(shares, shares * len(ordered), color=FAINT, linewidth=1.2, linestyle="--", label="if all were dust")
-    plain_axes(right, "Share of held-out dust at least as anomalous (no unit)", "Particles at or below that share")
-    right.set_xscale("log")
-    right.set_yscale("symlog", linthresh=1)
-    right.set_ylim(0, 2 * len(ordered))
-    right.legend(frameon=False, fontsize=TICK_POINTS)
-    return png_of(figure)

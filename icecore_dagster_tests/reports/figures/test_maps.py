@@ -25,6 +25,7 @@ def _points(n: int, rare: int = 5) -> pd.DataFrame:
             "anomaly_score": rng.normal(-0.45, 0.03, n + rare),
             "map_x": rng.normal(0, 1, n + rare),
             "map_y": rng.normal(0, 1, n + rare),
+            "particles": 1,
         }
     )
 

@@ -1,16 +1,10 @@
-"""Figures of counts, sizes and scores: readable, whole, and true to what they are given."""
+"""Figures of counts and sizes: readable, whole, and true to what they are given."""
 
 import numpy as np
 import pandas as pd
-import pytest
 
-from icecore_dagster.particles.labels import BY_KEY, LABEL_KEYS
-from icecore_dagster.reports.figures.particles import (
-    SCORES_SHOWN,
-    class_distribution_figure,
-    score_figure,
-    size_distributions,
-)
+from icecore_dagster.particles.labels import BY_KEY
+from icecore_dagster.reports.figures.particles import class_distribution_figure, size_distributions
 from icecore_dagster_tests.reports.conftest import shows_colour
 
 
@@ -64,15 +58,3 @@ def test_sizes_by_run_give_every_run_a_colour_of_its_own(scored_core, picture):
 def test_sizes_that_are_all_unknown_are_said_to_be(scored_core, picture):
     unknown = scored_core.particles.assign(diameter_esd_um=np.nan, length_um=np.nan)
     assert picture(size_distributions(unknown, by="run")).shape[0] < 250
-
-
-@pytest.mark.parametrize("table", ["segment_predictions", "segment_anomaly_scores", "segment_embedding"])
-def test_each_score_table_has_a_figure_and_so_has_an_empty_one(scored_core, picture, table):
-    scores = scored_core.particles[SCORES_SHOWN[table]]
-    picture(score_figure(table, scores, LABEL_KEYS))
-    picture(score_figure(table, scores.head(0), LABEL_KEYS))
-
-
-def test_a_table_without_a_figure_is_refused():
-    with pytest.raises(ValueError, match="no figure"):
-        score_figure("segment_crops", pd.DataFrame(), LABEL_KEYS)
