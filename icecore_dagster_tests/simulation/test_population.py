@@ -65,7 +65,7 @@ def _share_found(diameter_um: float, defocus_um: float) -> float:
 
 def test_small_dust_drops_out_of_detection_where_it_is_out_of_focus_and_large_dust_does_not():
     assert _share_found(2.0, 38.0) < 0.5 * _share_found(2.0, 5.0)
-    assert _share_found(7.0, 38.0) > 0.9
+    assert _share_found(9.0, 38.0) > 0.9
 
 
 def test_labelled_shares_are_near_the_studys():

@@ -25,7 +25,7 @@ def corundum(rng: Rng, diameter_um: float, margin_um: float) -> Specimen:
     Returns:
         The specimen.
     """
-    return _splinter(rng, diameter_um, margin_um, CORUNDUM_INDEX, flat=(0.22, 0.7), kind="corundum")
+    return _splinter(rng, diameter_um, margin_um, CORUNDUM_INDEX, flat=(0.22, 0.7), haze=(0.1, 0.8), kind="corundum")
 
 
 def natural(rng: Rng, diameter_um: float, margin_um: float) -> Specimen:
@@ -40,11 +40,18 @@ def natural(rng: Rng, diameter_um: float, margin_um: float) -> Specimen:
         The specimen.
     """
     # Short to long axis 0.3-0.4 by volume for ice-core dust (published): plates lie flat in the flow.
-    return _splinter(rng, diameter_um, margin_um, QUARTZ_INDEX + rng.normal(0, 0.02), flat=(0.25, 0.8), kind="mineral")
+    index = QUARTZ_INDEX + rng.normal(0, 0.02)
+    return _splinter(rng, diameter_um, margin_um, index, flat=(0.25, 0.8), haze=(0.0, 0.3), kind="mineral")
 
 
 def _splinter(
-    rng: Rng, diameter_um: float, margin_um: float, index: float, flat: tuple[float, float], kind: str
+    rng: Rng,
+    diameter_um: float,
+    margin_um: float,
+    index: float,
+    flat: tuple[float, float],
+    haze: tuple[float, float],
+    kind: str,
 ) -> Specimen:
     outline = _angular_outline(rng, diameter_um)
     canvas = canvas_around(outline, margin_um)
@@ -56,8 +63,8 @@ def _splinter(
         tilt = canvas.axes_um(rng.uniform(0, 2 * np.pi))[0] / np.float32(diameter_um)
         body *= np.maximum(1 + np.float32(rng.uniform(0, 0.6)) * tilt, 0.1)
         body *= 1 + np.float32(rng.uniform(0, 0.15)) * canvas.grain(rng, 1.5)
-    # Cracks and ground faces scatter light even where the splinter is flat.
-    absorbance = facet * np.float32(rng.uniform(0.0, 0.3))
+    # Cracks and ground faces scatter light even where the splinter is flat: ground corundum more than grains of wind.
+    absorbance = facet * np.float32(rng.uniform(*haze))
     return Specimen(body * np.float32(index - WATER_INDEX), absorbance, kind)
 
 

@@ -9,9 +9,10 @@ from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 
+import cv2
 import numpy as np
-import tifffile
 from numpy.typing import NDArray
+from PIL import Image, TiffImagePlugin
 
 from icecore_dagster.simulation.instrument import FRAME_HEIGHT_PX, FRAME_WIDTH_PX, Camera, Capture
 from icecore_dagster.simulation.plans import FRAMES_PER_S, RunPlan
@@ -27,6 +28,8 @@ from icecore_dagster.simulation.writer.texts import RunFigures, Statistics, cont
 
 _GAP_PX = 2
 """Black between crops of a collage, as in published ones."""
+_HORIZONTAL_DIFFERENCES = 2
+"""TIFF 6.0, section 14."""
 
 
 class RunWriter:
@@ -141,7 +144,7 @@ class _Collage:
 
     def save(self, folder: Path) -> None:
         """Write the collage, RGB though it is grey, and its mask."""
-        _write_tiff(folder / self.name, np.repeat(self._picture[:, :, None], 3, axis=2))
+        _write_tiff(folder / self.name, cv2.cvtColor(self._picture, cv2.COLOR_GRAY2RGB))
         _write_tiff(folder / self.name.replace(".tif", "_bin.tif"), self._mask)
 
 
@@ -151,13 +154,5 @@ def _write_crlf(path: Path, lines: list[str]) -> None:
 
 def _write_tiff(path: Path, image: NDArray[np.uint8]) -> None:
     """One page, LZW with horizontal differences; no software and no date in it, so equal pictures are equal bytes."""
-    tifffile.imwrite(
-        path,
-        image,
-        photometric="rgb" if image.ndim == 3 else "minisblack",
-        compression="lzw",
-        predictor=True,
-        resolution=(1, 1),
-        metadata=None,
-        software=False,
-    )
+    tags = {TiffImagePlugin.PREDICTOR: _HORIZONTAL_DIFFERENCES}
+    Image.fromarray(image).save(path, "TIFF", compression="tiff_lzw", dpi=(1, 1), tiffinfo=tags)
