@@ -159,6 +159,7 @@ def train_network(
     config: TrainingConfig | None = None,
     runs: Collection[str] | None = None,
     properties: np.ndarray | None = None,
+    transform: TransformSpec | None = None,
 ) -> TrainedNetwork:
     """Train a network for a task and keep the weights of the epoch with the lowest validation loss.
 
@@ -172,6 +173,7 @@ def train_network(
         runs: run of each particle, for the intervals of the metrics; None for none.
         properties: float (n, f), the columns `architecture_of(architecture).features` of each particle, NaN where
             missing; a network on images alone does not look at them.
+        transform: how images are prepared; None for the architecture's own way.
 
     Returns:
         The weights, the history and the metrics on validation and test particles.
@@ -190,6 +192,7 @@ def train_network(
 
     config = config or TrainingConfig()
     plan = architecture_of(architecture)
+    transform = transform or plan.transform
     if len(labels) != len(tensors):
         raise LabelledDataError(f"{len(tensors)} images but {len(labels)} labels: one each a particle is needed")
     rows = select_rows(labels, splits, task)
@@ -200,7 +203,7 @@ def train_network(
     best_loss, best_epoch, best_state = np.inf, 0, {}
 
     def measure(side: np.ndarray, run_of: np.ndarray | None = None) -> ClassificationMetrics:
-        found = run_on_rows(judged, tensors, side, plan.transform, properties).probabilities
+        found = run_on_rows(judged, tensors, side, transform, properties).probabilities
         return evaluate(rows.targets[side], found, task.classes, None if run_of is None else run_of[side])
 
     with torch_set_up(config.seed, config.threads, config.device) as device:
@@ -226,7 +229,7 @@ def train_network(
             total, seen = 0.0, 0
             batches = _batches(rows, len(task.classes), config, rng)
             for batch in tqdm(batches, desc=f"{task.key} {architecture} epoch {epoch}", disable=None):
-                images = _training_images(tensors, batch, plan.transform, changes)
+                images = _training_images(tensors, batch, transform, changes)
                 beside = None if measured is None else measured[batch].to(device)
                 truth = torch.from_numpy(rows.targets[batch])
                 optimiser.zero_grad(set_to_none=True)
@@ -260,7 +263,7 @@ def train_network(
             classes=task.classes,
             architecture=architecture,
             features=plan.features,
-            transform=plan.transform,
+            transform=transform,
             config=config,
             start=start,
             state=best_state,

@@ -245,7 +245,7 @@ def _oncus(
     shape = canvas.fill(ring)
     lens = rounded(canvas.depth_inside(shape), rng.uniform(0.4, 0.8) * short_um)
     lens *= 1 + np.float32(rng.uniform(0.05, 0.25)) * canvas.grain(rng, rng.uniform(0.8, 2.0))
-    clear = rng.uniform(0.35, 0.9) if polar else rng.uniform(0.15, 0.6)
+    clear = rng.uniform(0.4, 1.0) if polar else rng.uniform(0.15, 0.7)
     # The wall folds around the lens: a dark line that follows its outline inside the grain.
     outside = canvas.depth_inside(1 - shape)
     fold = np.exp(-(((outside - np.float32(rng.uniform(0.1, 0.7))) / np.float32(rng.uniform(0.3, 0.7))) ** 2))
@@ -259,4 +259,4 @@ def _pale_middle(rng: Rng, canvas: Canvas, absorbance: Image, turn: float, diame
     angles = np.linspace(0, 2 * np.pi, 36, endpoint=False)
     radius = rng.uniform(0.08, 0.18) * diameter_um * (1 - rng.uniform(0.2, 0.5) * np.cos(pores * angles))
     area = rounded(canvas.depth_inside(canvas.fill(turned(polar_outline(radius), turn))), 1.5)
-    absorbance *= 1 - np.float32(rng.uniform(0.35, 0.95)) * area
+    absorbance *= 1 - np.float32(rng.uniform(0.45, 1.1)) * area

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,6 +14,7 @@ from icecore_dagster.learning.networks.training import (
     select_rows,
     train_network,
 )
+from icecore_dagster.learning.networks.transforms import TransformSpec
 from icecore_dagster.learning.trees.boosting import feature_matrix
 from icecore_dagster.particles.labels import TASKS, Task
 from icecore_dagster.particles.properties import FEATURES
@@ -44,6 +47,14 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(drawn: Dra
     pd.testing.assert_frame_equal(trained.history.drop(columns="seconds"), again.history.drop(columns="seconds"))
     other = _train(drawn, seed=2, epochs=1)
     assert not torch.equal(trained.state["output.weight"], other.state["output.weight"])
+
+
+def test_images_can_be_prepared_otherwise_than_the_architecture_does(drawn: DrawnSet, trained: TrainedNetwork) -> None:
+    mirrored = TransformSpec(horizontal_flip_probability=0.5, vertical_flip_probability=0.5)
+    config = replace(CONFIG, epochs=1)
+    other = train_network(drawn.tensors, drawn.labels, drawn.splits, SHAPES, "A4", config, transform=mirrored)
+    assert other.transform == mirrored != trained.transform
+    assert other.history["train_loss"][0] != trained.history["train_loss"][0]
 
 
 def test_training_leaves_torchs_random_state_alone(drawn: DrawnSet) -> None:
