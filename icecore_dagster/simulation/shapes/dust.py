@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from icecore_dagster.simulation.optics import WATER_INDEX
-from icecore_dagster.simulation.shapes.raster import Specimen, bevelled, canvas_around, softened, turned
+from icecore_dagster.simulation.shapes.raster import Specimen, bevelled, canvas_around, of_area, softened, turned
 
 CORUNDUM_INDEX = 1.765
 """Refractive index of aluminium oxide (published)."""
@@ -76,6 +76,4 @@ def _angular_outline(rng: Rng, diameter_um: float) -> NDArray[np.float64]:
     if rng.random() < 0.3:
         radius[rng.integers(count)] *= 0.55
     points = np.column_stack([radius * np.cos(angles), rng.uniform(0.45, 1.0) * radius * np.sin(angles)])
-    x, y = points.T
-    area = 0.5 * abs(np.dot(x, np.roll(y, 1)) - np.dot(y, np.roll(x, 1)))
-    return turned(points, rng.uniform(0, 2 * np.pi)) * (diameter_um * np.sqrt(np.pi / 4 / area))
+    return of_area(turned(points, rng.uniform(0, 2 * np.pi)), diameter_um)

@@ -104,6 +104,14 @@ def turned(points: NDArray[np.float64], angle_rad: float) -> NDArray[np.float64]
     return points @ np.array([[c, s], [-s, c]])
 
 
+def of_area(outline: NDArray[np.float64], diameter_um: float) -> NDArray[np.float64]:
+    """The outline (m, 2) scaled about the origin to the area of a disc of the given diameter, um."""
+    x, y = outline.T
+    before_x, before_y = (np.concatenate([values[-1:], values[:-1]]) for values in (x, y))
+    area = 0.5 * abs(np.dot(x, before_y) - np.dot(y, before_x))
+    return outline * (diameter_um * np.sqrt(np.pi / 4 / max(area, 1e-9)))
+
+
 def polar_outline(radius_um: NDArray[np.float64]) -> NDArray[np.float64]:
     """Outline (m, 2) of a body given its radius at m equally spaced angles."""
     angles = np.linspace(0, 2 * np.pi, len(radius_um), endpoint=False)

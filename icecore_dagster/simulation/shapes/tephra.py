@@ -16,6 +16,7 @@ from icecore_dagster.simulation.shapes.raster import (
     Specimen,
     bevelled,
     canvas_around,
+    of_area,
     polar_outline,
     rounded,
     softened,
@@ -125,17 +126,15 @@ def _path(thickness_um: Image, index: float) -> Image:
 
 
 def _to_area(outline: NDArray[np.float64], diameter_um: float) -> NDArray[np.float64]:
-    """The outline moved to its middle and scaled to the area of a disc."""
-    x, y = outline.T
-    area = 0.5 * abs(np.dot(x, np.roll(y, 1)) - np.dot(y, np.roll(x, 1)))
-    return within_reach(outline * (diameter_um * np.sqrt(np.pi / 4 / max(area, 1e-9))))
+    """The outline scaled to the area of a disc and moved to its middle."""
+    return within_reach(of_area(outline, diameter_um))
 
 
 def _arced(rng: Rng, corners: NDArray[np.float64], bulge: NDArray[np.float64]) -> NDArray[np.float64]:
     """Corners joined by arcs; `bulge` is each arc's height relative to its chord, negative inwards."""
     pieces = []
     along = np.linspace(0, 1, 10, endpoint=False)[:, None]
-    for start, end, height in zip(corners, np.roll(corners, -1, axis=0), bulge, strict=True):
+    for start, end, height in zip(corners, [*corners[1:], corners[0]], bulge, strict=True):
         chord = end - start
         normal = np.array([chord[1], -chord[0]])
         skew = along ** rng.uniform(0.8, 1.25)
