@@ -72,7 +72,7 @@ def _prediction_figure(blocks: Iterable[pd.DataFrame], classes: Sequence[str]) -
     predicted: Counter[str] = Counter()
     interest = np.zeros(len(_INTEREST_EDGES) - 1, np.int64)
     for block in blocks:
-        predicted.update(block["predicted_class"].value_counts().to_dict())
+        predicted.update(block["predicted_class"].tolist())
         interest += np.histogram(block["interest"], _INTEREST_EDGES)[0]
     if not predicted.total():
         return _nothing()
@@ -130,5 +130,5 @@ def _embedding_figure(blocks: Iterable[pd.DataFrame]) -> bytes:
     for block in blocks:
         rounded = (block.dropna() / _PLACE).round() * _PLACE
         every = pd.concat([places, rounded.assign(particles=1)])
-        places = every.groupby(["map_x", "map_y"], as_index=False, sort=True)["particles"].sum()
+        places = every.groupby(["map_x", "map_y"], as_index=False).sum()
     return map_density(places)

@@ -144,7 +144,7 @@ class _Collage:
 
     def save(self, folder: Path) -> None:
         """Write the collage, RGB though it is grey, and its mask."""
-        _write_tiff(folder / self.name, cv2.cvtColor(self._picture, cv2.COLOR_GRAY2RGB))
+        _write_tiff(folder / self.name, np.asarray(cv2.cvtColor(self._picture, cv2.COLOR_GRAY2RGB), np.uint8))
         _write_tiff(folder / self.name.replace(".tif", "_bin.tif"), self._mask)
 
 
