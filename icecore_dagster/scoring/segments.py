@@ -124,9 +124,11 @@ def score_segment(
     with atomic_files([*targets, costs]) as (*paths, cost_path):
         for table, path in zip(tables, paths, strict=True):
             with TableWriter(path, table, note) as writer:
-                # The last piece comes straight from memory, which is all that a small segment has.
-                for frame in (*pieces.read(table), *([last[table.name]] if last else [])):
+                for frame in pieces.read(table):
                     writer.write(frame)
+                # The last piece comes straight from memory, which is all that a small segment has.
+                if last:
+                    writer.write(last[table.name])
         _add_cost(cost_path, costs, cost, meter.use)
     pieces.discard()
     return SegmentScored(rows, kept, models.versions, meter.use)
