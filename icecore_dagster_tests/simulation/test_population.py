@@ -57,15 +57,18 @@ def test_pollen_is_rounder_than_felsic_glass():
 
 
 def _share_found(diameter_um: float, defocus_um: float) -> float:
-    rng = np.random.default_rng(6)
-    camera = Camera(draw_conditions(rng), rng)
-    grains = [Candidate("dust", natural(rng, diameter_um, 13.0), diameter_um, defocus_um) for _ in range(60)]
-    return float(np.mean([camera.capture(light, rng) is not None for light in light_behind(grains, camera, rng)]))
+    found = []
+    for run in range(8):
+        rng = np.random.default_rng(run)
+        camera = Camera(draw_conditions(rng), rng)
+        grains = [Candidate("dust", natural(rng, diameter_um, 13.0), diameter_um, defocus_um) for _ in range(60)]
+        found += [camera.capture(light, rng) is not None for light in light_behind(grains, camera, rng)]
+    return float(np.mean(found))
 
 
 def test_small_dust_drops_out_of_detection_where_it_is_out_of_focus_and_large_dust_does_not():
     assert _share_found(2.0, 38.0) < 0.5 * _share_found(2.0, 5.0)
-    assert _share_found(9.0, 38.0) > 0.9
+    assert _share_found(7.0, 38.0) > 0.9
 
 
 def test_labelled_shares_are_near_the_studys():
