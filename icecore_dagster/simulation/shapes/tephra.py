@@ -45,8 +45,8 @@ def felsic(rng: Rng, diameter_um: float, margin_um: float) -> Specimen:
         The specimen; its kind names the form.
     """
     specimen = _felsic_form(rng, diameter_um, margin_um)
-    # Light that vesicles too small to be seen scatter away, per um of glass: none in the clear grains of published
-    # panels (11-61 um), some in the fragments of pumice, as their Intensity is about 87 in the study.
+    # Light that vesicles too small to be seen scatter away, per um of glass (a guess, with the study's Intensity of
+    # about 87 in view): some in small fragments of pumice, less from 8 um on, none from 14 um; large plates are clear.
     cloudy = rng.uniform(0.0, 0.08) * np.clip((14 - diameter_um) / 6, 0, 1)
     glass_um = specimen.opd_um / np.float32(FELSIC_INDEX - WATER_INDEX)
     return replace(specimen, absorbance=specimen.absorbance + np.float32(cloudy) * glass_um)
