@@ -17,7 +17,6 @@ from icecore_dagster.particles.tables.schemas import (
     SEGMENT_ANOMALY_SCORES,
     SEGMENT_CROPS,
     SEGMENT_EMBEDDING,
-    SEGMENT_PARTICLES,
     SEGMENT_PREDICTIONS,
     SEGMENT_REJECTS,
     SEGMENT_RUNS,
@@ -141,15 +140,14 @@ def gather_core(lab: Laboratory, core: str) -> CoreContent:
 def _figures(lab: Laboratory, core: str, distribution: pd.DataFrame) -> dict[str, bytes]:
     """The figures that the stored tables allow."""
     figures = {"distribution": class_distribution_figure(distribution)}
-    predicted = core_table(lab, SEGMENT_PREDICTIONS.name, core, ["particle_id", "predicted_class"])
-    sizes = core_table(lab, SEGMENT_PARTICLES.name, core, ["particle_id", *SIZE_COLUMNS])
-    figures["sizes"] = size_distributions(predicted.merge(sizes, on="particle_id"), by="predicted_class")
+    ranking = lab.store.table(ANOMALY_RANKING.name, core)
+    figures["sizes"] = size_distributions(read_table(ranking, ["predicted_class", *SIZE_COLUMNS]), by="predicted_class")
     if not all(lab.store.table(SEGMENT_EMBEDDING.name, core, s).exists() for s in scored_segments(lab, core)):
         return figures
-    anomaly = core_table(lab, SEGMENT_ANOMALY_SCORES.name, core, ["particle_id", "anomaly_score"])
-    places = core_table(lab, SEGMENT_EMBEDDING.name, core, ["particle_id", "map_x", "map_y"])
-    points = places.merge(predicted.rename(columns={"predicted_class": "class"}), on="particle_id")
-    points = points.merge(anomaly, on="particle_id")
+    points = read_table(ranking, ["particle_id", "predicted_class", "anomaly_score"]).merge(
+        core_table(lab, SEGMENT_EMBEDDING.name, core, ["particle_id", "map_x", "map_y"]), on="particle_id"
+    )
+    points = points.drop(columns="particle_id").rename(columns={"predicted_class": "class"})
     labelled = lab.store.table(LABELLED_MAP)
     reference = read_table(labelled, ["map_x", "map_y"]) if labelled.exists() else None
     if points["map_x"].notna().any():

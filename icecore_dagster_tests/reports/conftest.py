@@ -23,7 +23,7 @@ from icecore_dagster.particles.tables.schemas import (
     SEGMENT_RUNS,
     Table,
 )
-from icecore_dagster.particles.tables.store import write_table
+from icecore_dagster.particles.tables.store import read_table, write_table
 from icecore_dagster.scoring.core.rollup import keep_class_distribution, keep_ranking
 
 CORE, SEGMENTS, REPLICATES, PER_RUN = "GRIP_3046", ("0_20", "40_55"), (1, 2), 120
@@ -50,7 +50,8 @@ def scored_core(tmp_path_factory: pytest.TempPathFactory) -> ScoredCore:
     labelled = pd.concat(segments).sample(60, random_state=1)
     write_table(lab.store.table("synthetic_umap"), _only(labelled.assign(**{"class": "dust"}), MAP), MAP)
     distribution = keep_class_distribution(lab, CORE, "seven_class")
-    ranking = keep_ranking(lab, CORE)
+    keep_ranking(lab, CORE)
+    ranking = read_table(lab.store.table("anomaly_ranking", CORE))
     return ScoredCore(lab, CORE, pd.concat(segments, ignore_index=True), distribution, ranking)
 
 

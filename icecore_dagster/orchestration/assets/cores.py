@@ -9,6 +9,7 @@ from icecore_dagster.orchestration.metadata import Stopwatch, numbers, picture, 
 from icecore_dagster.orchestration.partitions import SCORED_BY, cells_of_core, cores
 from icecore_dagster.orchestration.resources import LaboratoryResource
 from icecore_dagster.particles.tables.schemas import ANOMALY_RANKING, CLASS_DISTRIBUTION
+from icecore_dagster.particles.tables.store import first_rows
 from icecore_dagster.reports.core_report import first_crops, write_core_report
 from icecore_dagster.reports.figures.gallery import contact_sheet
 from icecore_dagster.reports.figures.models.trees import reasons_figure
@@ -22,6 +23,8 @@ from icecore_dagster.scoring.core.rollup import (
 )
 
 GROUP = "cores"
+_FIRST = 24
+"""Particles of a ranking that its asset shows."""
 
 
 def _of_segments(*names: str) -> list[dg.AssetDep]:
@@ -69,21 +72,22 @@ def class_distribution(context: dg.AssetExecutionContext, laboratory: Laboratory
 def anomaly_ranking(context: dg.AssetExecutionContext, laboratory: LaboratoryResource) -> dg.MaterializeResult:
     """Rank the particles of a core."""
     lab, core, watch = laboratory.open(), context.partition_key, Stopwatch()
-    ranking = keep_ranking(lab, core)
-    first = ranking.head(24)
-    reasons = explain_first(lab, core, ranking, task=SCORED_BY.task, features=SCORED_BY.features)
+    ranked = keep_ranking(lab, core)
+    stored = lab.store.table(ANOMALY_RANKING.name, core)
+    first = first_rows(stored, _FIRST)
+    reasons = explain_first(lab, core, first, task=SCORED_BY.task, features=SCORED_BY.features)
     explained = reasons_figure(reasons.particles, reasons.explanation) if reasons else None
     shown = ["rank", "particle_id", "predicted_class", "interest", "anomaly_score", "rank_score", "diameter_esd_um"]
     return dg.MaterializeResult(
         metadata={
-            "dagster/row_count": len(ranking),
+            "dagster/row_count": ranked,
             **watch.facts,
             "first candidates": picture(
                 contact_sheet(first, first_crops(lab, core, first)), "the first of the ranking"
             ),
             **({"why the first six": picture(explained, "SHAP values of the first six")} if explained else {}),
-            "head": table_head(ranking[shown], rows=20),
-            "file": stored_at(lab.store.table(ANOMALY_RANKING.name, core)),
+            "head": table_head(first[shown], rows=20),
+            "file": stored_at(stored),
         }
     )
 

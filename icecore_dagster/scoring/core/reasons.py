@@ -9,7 +9,7 @@ from icecore_dagster.learning.models.files import load_trees
 from icecore_dagster.learning.trees.explanation import Explanation, explain_trees
 from icecore_dagster.particles.laboratory import Laboratory
 from icecore_dagster.particles.tables.schemas import SEGMENT_PARTICLES
-from icecore_dagster.scoring.core.rollup import core_table
+from icecore_dagster.particles.tables.store import find_rows
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ def explain_first(
     Args:
         lab: the laboratory.
         core: such as GRIP_3046.
-        ranking: `schemas.ANOMALY_RANKING` of the core.
+        ranking: `schemas.ANOMALY_RANKING` of the core, its first rows at least.
         task: key of the task that was predicted.
         features: key of the feature set of the trees.
         most: particles at most.
@@ -48,6 +48,10 @@ def explain_first(
     first = ranking.head(most).reset_index(drop=True)
     if not set(first["predicted_class"]) <= set(trees.card.classes):
         return None
-    measured = core_table(lab, SEGMENT_PARTICLES.name, core, ["particle_id", *trees.card.features])
+    columns = ["particle_id", *trees.card.features]
+    measured = pd.concat(
+        find_rows(lab.store.table(SEGMENT_PARTICLES.name, core, str(segment)), "particle_id", set(ids), columns)
+        for segment, ids in first.groupby("segment")["particle_id"]
+    )
     of_first = measured.set_index("particle_id").loc[first["particle_id"]].reset_index()
     return Reasons(first, explain_trees(trees.booster, of_first, trees.card.features, trees.card.classes))

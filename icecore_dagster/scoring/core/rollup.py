@@ -1,5 +1,7 @@
 """From the scored segments of a core to what people read: its class distribution and its ranking."""
 
+from collections.abc import Iterator
+
 import pandas as pd
 
 from icecore_dagster.particles.intake.cells import UNREADABLE
@@ -13,9 +15,16 @@ from icecore_dagster.particles.tables.schemas import (
     SEGMENT_PREDICTIONS,
     SEGMENT_RUNS,
 )
-from icecore_dagster.particles.tables.store import read_note, read_table, stream_table, write_table
+from icecore_dagster.particles.tables.store import (
+    TableWriter,
+    atomic_file,
+    read_note,
+    read_table,
+    stream_table,
+    write_table,
+)
 from icecore_dagster.scoring.core.abundance import class_distribution
-from icecore_dagster.scoring.core.own_dust import core_anomaly
+from icecore_dagster.scoring.core.own_dust import ODDNESS, core_anomaly
 from icecore_dagster.scoring.core.ranking import rank_core
 
 FIRST_ANOMALIES = "first_anomalies"
@@ -50,13 +59,28 @@ def core_table(lab: Laboratory, table: str, core: str, columns: list[str] | None
     Raises:
         CoreNotScoredError: no segment of the core has been scored.
     """
+    frames = [read_table(lab.store.table(table, core, segment), columns) for segment in _segments(lab, core)]
+    return pd.concat(frames, ignore_index=True)
+
+
+def core_blocks(lab: Laboratory, table: str, core: str, columns: list[str] | None = None) -> Iterator[pd.DataFrame]:
+    """The rows of `core_table`, some at a time.
+
+    Raises:
+        CoreNotScoredError: no segment of the core has been scored.
+    """
+    for segment in _segments(lab, core):
+        yield from stream_table(lab.store.table(table, core, segment), columns)
+
+
+def _segments(lab: Laboratory, core: str) -> list[str]:
+    """The scored segments of a core that has some."""
     segments = scored_segments(lab, core)
     if not segments:
         raise CoreNotScoredError(
             f"no scored segment of {core} in {lab.store.root}; score one first (put its runs into {lab.landing})"
         )
-    frames = [read_table(lab.store.table(table, core, segment), columns) for segment in segments]
-    return pd.concat(frames, ignore_index=True)
+    return segments
 
 
 def keep_class_distribution(lab: Laboratory, core: str, task: str) -> pd.DataFrame:
@@ -69,22 +93,40 @@ def keep_class_distribution(lab: Laboratory, core: str, task: str) -> pd.DataFra
     return distribution
 
 
-def keep_ranking(lab: Laboratory, core: str) -> pd.DataFrame:
-    """Rank the particles of a core by the rule of `rank_core`, and keep the table."""
+def keep_ranking(lab: Laboratory, core: str) -> int:
+    """Rank the particles of a core by the rule of `rank_core`, and keep the table.
+
+    Returns:
+        The number of particles ranked.
+
+    Raises:
+        CoreNotScoredError: no segment of the core has been scored.
+    """
     own = {column.name for column in ANOMALY_RANKING.columns}
     measured = [c.name for c in SEGMENT_PARTICLES.columns if c.name in own]
-    # Segments scored by an earlier version lack the columns of the autoencoder.
-    anomaly = core_table(lab, SEGMENT_ANOMALY_SCORES.name, core).reindex(
-        columns=[column.name for column in SEGMENT_ANOMALY_SCORES.columns]
-    )
-    oddness = core_anomaly(lab, core, scored_segments(lab, core))
-    ranking = rank_core(
-        core_table(lab, SEGMENT_PREDICTIONS.name, core),
-        anomaly.merge(oddness, on="particle_id", how="left", validate="one_to_one"),
-        core_table(lab, SEGMENT_PARTICLES.name, core, measured),
-    )
-    write_table(lab.store.table(ANOMALY_RANKING.name, core), ranking, ANOMALY_RANKING)
-    return ranking
+    scores = [column.name for column in SEGMENT_ANOMALY_SCORES.columns]
+    oddness = core_anomaly(lab, core, _segments(lab, core))[ODDNESS].to_numpy()
+
+    def predictions(columns: list[str] | None) -> Iterator[pd.DataFrame]:
+        return core_blocks(lab, SEGMENT_PREDICTIONS.name, core, columns)
+
+    def anomaly(columns: list[str] | None) -> Iterator[pd.DataFrame]:
+        # Segments scored by an earlier version lack the columns of the autoencoder.
+        blocks = core_blocks(lab, SEGMENT_ANOMALY_SCORES.name, core, columns)
+        return (block.reindex(columns=columns or scores) for block in blocks)
+
+    def particles(columns: list[str] | None) -> Iterator[pd.DataFrame]:
+        wanted, row = columns or [*measured, ODDNESS], 0
+        stored = [name for name in measured if name in {"particle_id", *wanted}]
+        for block in core_blocks(lab, SEGMENT_PARTICLES.name, core, stored):
+            yield block.assign(**{ODDNESS: oddness[row : row + len(block)]})[wanted]
+            row += len(block)
+
+    target = lab.store.table(ANOMALY_RANKING.name, core)
+    with atomic_file(target) as path, TableWriter(path, ANOMALY_RANKING) as writer:
+        for block in rank_core(predictions, anomaly, particles):
+            writer.write(block)
+    return writer.rows
 
 
 def keep_first_of_all_cores(lab: Laboratory, count: int) -> pd.DataFrame:

@@ -8,6 +8,8 @@ from tqdm import tqdm
 from icecore_dagster.flowcam.landing import RunNameError, find_runs, parse_run_name
 from icecore_dagster.particles.intake.cells import pack_segment, read_segment
 from icecore_dagster.particles.labels import BACKGROUND_LABELS, TASKS
+from icecore_dagster.particles.tables.schemas import ANOMALY_RANKING
+from icecore_dagster.particles.tables.store import read_table
 from icecore_dagster.reports.core_report import write_core_report
 from icecore_dagster.scoring.core.rollup import keep_class_distribution, keep_ranking
 from icecore_dagster.scoring.files import DEFAULT_ARCHITECTURE, DEFAULT_TASK
@@ -33,7 +35,8 @@ def ice_cores(bench: Bench) -> Iterator[Measurement]:
         score_segment(bench.lab, core, segment, task=DEFAULT_TASK, architecture=DEFAULT_ARCHITECTURE)
     for core in sorted({core for core, _ in cells(bench)}):
         distributions[core] = keep_class_distribution(bench.lab, core, DEFAULT_TASK)
-        rankings[core] = keep_ranking(bench.lab, core)
+        keep_ranking(bench.lab, core)
+        rankings[core] = read_table(bench.lab.store.table(ANOMALY_RANKING.name, core), ["particle_id", "rank_score"])
         write_core_report(bench.lab, core)
     if not rankings:
         raise ValueError(f"no ice in {bench.lab.landing}: put runs named <core>_<from>_<to>_<replicate> there")
