@@ -5,6 +5,7 @@ of a segment carry its partition, so that one bad segment gates itself alone.
 """
 
 from collections.abc import Iterator
+from functools import partial
 
 import dagster as dg
 
@@ -14,7 +15,7 @@ from icecore_dagster.orchestration.metadata import table_head
 from icecore_dagster.orchestration.partitions import cell_of, cells, classifier_of, classifiers, network_of, networks
 from icecore_dagster.orchestration.resources import LaboratoryResource
 from icecore_dagster.particles.intake.cells import UNREADABLE
-from icecore_dagster.particles.tables.plausibility import QUESTIONED, Outcome, believable, believable_labelled
+from icecore_dagster.particles.tables.plausibility import Outcome, believable, believable_labelled
 from icecore_dagster.particles.tables.store import count_rows, read_table, stream_table
 
 SEGMENT_CHECKS: dict[str, str] = {
@@ -58,7 +59,7 @@ def segment_is_believable(
     particles = store.table("segment_particles", *cell)
     rejects = count_rows(store.table("segment_rejects", *cell))
     runs = read_table(store.table("segment_runs", *cell))
-    outcomes = believable(stream_table(particles), read_table(particles, list(QUESTIONED)), rejects, runs)
+    outcomes = believable(partial(stream_table, particles), rejects, runs)
     for name, outcome in outcomes.items():
         yield as_result(name, "segment_particles", outcome)
 

@@ -3,22 +3,29 @@
 The orchestration turns outcomes into blocking checks; `icecore inspect` prints them.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from icecore_dagster.particles.tables.schemas import SEGMENT_PARTICLES, SYNTHETIC_PARTICLES, Table
+from icecore_dagster.particles.tables.store import Blocks
 
 ROUNDING = 0.02
 """Relative difference up to which two exported values agree: exports are rounded to 4 decimals, VS5 to 2."""
 
-QUESTIONED = (
-    *("particle_id", "run", "circularity", "compactness", "area_abd_um2", "diameter_abd_um", "diameter_esd_um"),
+_RELATED = (
+    *("particle_id", "circularity", "compactness", "area_abd_um2", "diameter_abd_um", "diameter_esd_um"),
     *("volume_abd_um3", "volume_esd_um3", "transparency", "width_um", "length_um"),
 )
-"""Columns that a question is asked about for all rows together."""
+"""Columns that follow from one another."""
+_NAMED = ("particle_id", "run")
+_EVIDENCE = 10
+"""Offending rows that are shown."""
 
 
 @dataclass(frozen=True)
@@ -67,13 +74,23 @@ def rows_balance(particles: int, rejects: int, runs: pd.DataFrame) -> Outcome:
     return Outcome(False, summary, uneven[["run", "rows_found", "rows_kept", "rows_refused"]], numbers)
 
 
-def ids_unique(frame: pd.DataFrame) -> Outcome:
-    """Whether no particle id stands twice."""
-    twice = frame.loc[frame["particle_id"].duplicated(keep=False), ["particle_id", "run"]]
-    summary = (
-        "every particle id is unique" if twice.empty else f"{twice['particle_id'].nunique()} ids stand more than once"
+def ids_unique(blocks: Iterable[pd.DataFrame]) -> Outcome:
+    """Whether no particle id stands twice.
+
+    Args:
+        blocks: particle_id and run, some rows at a time.
+    """
+    named = pa.schema([(name, pa.large_string()) for name in _NAMED])
+    every = pa.concat_tables(
+        [named.empty_table(), *(pa.Table.from_pandas(block, named, preserve_index=False) for block in blocks)]
     )
-    return Outcome(twice.empty, summary, twice.head(10), {"repeated_ids": int(twice["particle_id"].nunique())})
+    ids = every["particle_id"]
+    if pc.count_distinct(ids).as_py() == len(ids):
+        return Outcome(True, "every particle id is unique", numbers={"repeated_ids": 0})
+    counts = pc.value_counts(ids)
+    repeated = counts.field("values").filter(pc.greater(counts.field("counts"), 1))
+    twice = every.filter(pc.is_in(ids, value_set=repeated)).slice(0, _EVIDENCE).to_pandas()
+    return Outcome(False, f"{len(repeated)} ids stand more than once", twice, {"repeated_ids": len(repeated)})
 
 
 def share_of_rejects(particles: int, rejects: int, *, allowed: float = 0.05) -> Outcome:
@@ -101,43 +118,49 @@ def _identities(frame: pd.DataFrame) -> dict[str, Callable[[], tuple[pd.Series, 
     }
 
 
-def flowcam_consistent(frame: pd.DataFrame, *, allowed: float = 0.01) -> Outcome:
+def flowcam_consistent(blocks: Iterable[pd.DataFrame], *, allowed: float = 0.01) -> Outcome:
     """Whether properties that follow from one another do so.
 
     Args:
-        frame: a particle table.
+        blocks: a particle table, some rows at a time.
         allowed: share of particles that may break an identity by more than rounding.
 
     Returns:
         Failed if more than `allowed` of the particles break any identity: the mark of a wrong unit, a shifted column or
         an edited export.
     """
-    shares, worst = {}, pd.DataFrame()
-    for name, sides in _identities(frame).items():
-        left, right = sides()
-        known = left.notna() & right.notna()
-        off = known & ((left - right).abs() > ROUNDING * np.maximum(left.abs(), right.abs()) + 1e-3)
-        shares[name] = float(off.sum() / max(known.sum(), 1))
-        if shares[name] > allowed and worst.empty:
-            worst = pd.DataFrame({"particle_id": frame["particle_id"], "left": left, "right": right})[off].head(10)
-            worst.insert(1, "identity", name)
-    broken = [f"{name} ({share:.1%})" for name, share in shares.items() if share > allowed]
-    summary = f"broken by too many particles: {'; '.join(broken)}" if broken else f"{len(shares)} identities hold"
-    return Outcome(not broken, summary, worst, shares)
+    known, off = Counter[str](), Counter[str]()
+    offending: dict[str, pd.DataFrame] = {}
+    for block in blocks:
+        for name, sides in _identities(block).items():
+            left, right = sides()
+            both = left.notna() & right.notna()
+            apart = both & ((left - right).abs() > ROUNDING * np.maximum(left.abs(), right.abs()) + 1e-3)
+            known[name] += int(both.sum())
+            off[name] += int(apart.sum())
+            rows = pd.DataFrame({"particle_id": block["particle_id"], "left": left, "right": right})[apart]
+            rows.insert(1, "identity", name)
+            offending[name] = pd.concat([offending[name], rows]).head(_EVIDENCE) if name in offending else rows
+    shares = {name: off[name] / max(n, 1) for name, n in known.items()}
+    broken = [name for name, share in shares.items() if share > allowed]
+    if not broken:
+        return Outcome(True, f"{len(shares)} identities hold", numbers=shares)
+    summary = f"broken by too many particles: {'; '.join(f'{name} ({shares[name]:.1%})' for name in broken)}"
+    return Outcome(False, summary, offending[broken[0]].head(_EVIDENCE), shares)
 
 
-def sizes_plausible(frame: pd.DataFrame, *, low_um: float = 0.1, high_um: float = 5_000.0) -> Outcome:
+def sizes_plausible(blocks: Iterable[pd.DataFrame], *, low_um: float = 0.1, high_um: float = 5_000.0) -> Outcome:
     """Whether the bulk of the sizes is what a flow imaging microscope can see, so that the unit is um.
 
     Args:
-        frame: a particle table.
+        blocks: a particle table, or its diameter_esd_um, some rows at a time.
         low_um: least plausible median of Diameter (ESD) in um.
         high_um: largest plausible Diameter (ESD) in um, wider than any FlowCam flow cell is deep.
     """
-    esd = frame["diameter_esd_um"].dropna()
-    if esd.empty:
+    esd = np.concatenate([np.empty(0), *(block["diameter_esd_um"].dropna().to_numpy(float) for block in blocks)])
+    if not len(esd):
         return Outcome(True, "no calibration: sizes are not known", numbers={"sized": 0})
-    median, largest = float(esd.median()), float(esd.max())
+    median, largest = float(np.median(esd)), float(esd.max())
     passed = median >= low_um and largest <= high_um
     summary = f"Diameter (ESD): median {median:.2f} µm, largest {largest:.1f} µm" + (
         "" if passed else "; is the unit µm?"
@@ -149,28 +172,27 @@ def believable_labelled(frame: pd.DataFrame) -> dict[str, Outcome]:
     """Every question about the table of labelled particles, by the name of the check."""
     return {
         "schema": fits_declaration([frame], SYNTHETIC_PARTICLES),
-        "unique_ids": ids_unique(frame),
-        "plausible_sizes": sizes_plausible(frame),
-        "flowcam_consistency": flowcam_consistent(frame),
+        "unique_ids": ids_unique([frame]),
+        "plausible_sizes": sizes_plausible([frame]),
+        "flowcam_consistency": flowcam_consistent([frame]),
     }
 
 
-def believable(
-    blocks: Iterable[pd.DataFrame], frame: pd.DataFrame, rejects: int, runs: pd.DataFrame
-) -> dict[str, Outcome]:
-    """Every question about a segment's particle table, by the name of the check.
+def believable(read: Blocks, rejects: int, runs: pd.DataFrame) -> dict[str, Outcome]:
+    """Every question about a segment's particle table, by the name of the check, in memory that hardly grows with it.
 
     Args:
-        blocks: the whole table, in blocks.
-        frame: the columns `QUESTIONED` of all its rows.
+        read: the segment's table.
         rejects: rows refused.
         runs: the segment's table of runs.
     """
+    fits = fits_declaration(read(None), SEGMENT_PARTICLES)
+    particles = sum(len(block) for block in read(["run"]))
     return {
-        "schema": fits_declaration(blocks, SEGMENT_PARTICLES),
-        "row_balance": rows_balance(len(frame), rejects, runs),
-        "unique_ids": ids_unique(frame),
-        "plausible_sizes": sizes_plausible(frame),
-        "flowcam_consistency": flowcam_consistent(frame),
-        "share_of_rejects": share_of_rejects(len(frame), rejects),
+        "schema": fits,
+        "row_balance": rows_balance(particles, rejects, runs),
+        "unique_ids": ids_unique(read(list(_NAMED))),
+        "plausible_sizes": sizes_plausible(read(["diameter_esd_um"])),
+        "flowcam_consistency": flowcam_consistent(read(list(_RELATED))),
+        "share_of_rejects": share_of_rejects(particles, rejects),
     }

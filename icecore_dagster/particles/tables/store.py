@@ -10,7 +10,7 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,8 @@ from upath import UPath
 
 from icecore_dagster.particles.tables.schemas import Table
 
+Blocks = Callable[[list[str] | None], Iterable[pd.DataFrame]]
+"""Reads a table from its start, some rows at a time: the columns asked for, or all of them."""
 ROW_GROUP = 8_192
 """Rows held in memory at once when a table is written or streamed."""
 

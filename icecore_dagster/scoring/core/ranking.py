@@ -1,14 +1,13 @@
 """The order in which to look at a core's particles: the most anomalous and most interesting first."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-Blocks = Callable[[list[str] | None], Iterable[pd.DataFrame]]
-"""Reads a table from its start, some rows at a time: the columns asked for, or all of them."""
+from icecore_dagster.particles.tables.store import Blocks
 
 RANKED_AT_ONCE = 131_072
 """Rows of the ranking that are put together at a time: each time all tables are read once."""

@@ -1,6 +1,7 @@
 """Runs become particles, rejects, facts and packed crops, and nothing is lost on the way."""
 
 import shutil
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -16,7 +17,7 @@ from icecore_dagster.particles.intake.labelled import LabelledError, import_labe
 from icecore_dagster.particles.laboratory import Laboratory
 from icecore_dagster.particles.properties import PROPERTIES
 from icecore_dagster.particles.tables.plausibility import believable
-from icecore_dagster.particles.tables.store import Store, count_rows, read_table
+from icecore_dagster.particles.tables.store import Store, count_rows, read_table, stream_table
 from icecore_dagster.simulation.laboratory import simulate_ice, simulate_labelled, simulated_runs
 
 CELL = ("GRIP_3046", "0_20")
@@ -52,7 +53,8 @@ def test_a_segment_holds_both_replicates_and_is_believable(lab):
     assert read.rows == len(stored)
     assert sorted(stored["replicate"].unique()) == [1, 2]
     assert stored["particle_id"].is_unique
-    assert all(o.passed for o in believable([stored], stored, len(read.rejects), read.runs).values())
+    asked = partial(stream_table, lab.store.table("segment_particles", *CELL))
+    assert all(o.passed for o in believable(asked, len(read.rejects), read.runs).values())
 
 
 def test_a_bad_row_is_refused_with_its_line_and_the_rest_goes_on(lab):
@@ -205,6 +207,6 @@ def test_real_runs_are_believable(tmp_path, colour_run, bare_run):
     for core, run in (("QCY_0027", colour_run), ("COM_0001", bare_run)):
         shutil.copytree(run, lab.landing / f"{core}_0_20_1", copy_function=shutil.copy)
         read = read_segment(lab, core, "0_20")
-        stored = read_table(lab.store.table("segment_particles", core, "0_20"))
-        assert all(o.passed for o in believable([stored], stored, len(read.rejects), read.runs).values())
+        stored = partial(stream_table, lab.store.table("segment_particles", core, "0_20"))
+        assert all(o.passed for o in believable(stored, len(read.rejects), read.runs).values())
         assert Path(lab.store.table("segment_runs", core, "0_20").path).exists()

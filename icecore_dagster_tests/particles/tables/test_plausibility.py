@@ -51,9 +51,9 @@ def particles() -> pd.DataFrame:
 
 def test_a_sound_table_passes_every_question(particles):
     assert fits_declaration([particles], SEGMENT_PARTICLES).passed
-    assert flowcam_consistent(particles).passed
-    assert ids_unique(particles).passed
-    assert sizes_plausible(particles).passed
+    assert flowcam_consistent([particles]).passed
+    assert ids_unique([particles]).passed
+    assert sizes_plausible([particles]).passed
 
 
 @pytest.mark.parametrize(
@@ -83,25 +83,41 @@ def test_a_missing_column_is_named(particles):
 @pytest.mark.parametrize("column", ["circularity", "volume_abd_um3", "volume_esd_um3", "transparency", "area_abd_um2"])
 def test_a_column_in_another_unit_breaks_an_identity(particles, column):
     particles[column] = particles[column] * 3.6 + 0.5
-    assert not flowcam_consistent(particles).passed
+    assert not flowcam_consistent([particles]).passed
 
 
 def test_one_odd_particle_in_a_thousand_does_not_gate_a_segment(particles):
     many = pd.concat([particles] * 40, ignore_index=True)
     many.loc[0, "volume_abd_um3"] *= 2
-    assert flowcam_consistent(many).passed
+    assert flowcam_consistent([many]).passed
 
 
 def test_a_repeated_id_is_found(particles):
     particles.loc[3, "particle_id"] = particles.loc[4, "particle_id"]
-    outcome = ids_unique(particles)
+    outcome = ids_unique([particles])
     assert not outcome.passed
     assert outcome.numbers["repeated_ids"] == 1
 
 
+def test_the_answers_do_not_depend_on_the_blocks(particles):
+    particles["volume_abd_um3"] *= 3.6
+    particles.loc[3, "particle_id"] = particles.loc[28, "particle_id"]
+    blocks = [particles.iloc[start : start + 7] for start in range(0, 30, 7)]
+    for question in (flowcam_consistent, ids_unique, sizes_plausible):
+        at_once, by_blocks = question([particles]), question(blocks)
+        assert (by_blocks.passed, by_blocks.summary) == (at_once.passed, at_once.summary)
+        assert dict(by_blocks.numbers) == dict(at_once.numbers)
+        assert by_blocks.evidence.to_dict("records") == at_once.evidence.to_dict("records")
+
+
+def test_a_table_without_rows_repeats_no_id_and_has_no_size():
+    assert ids_unique([]).passed
+    assert sizes_plausible([]).summary == "no calibration: sizes are not known"
+
+
 def test_sizes_in_metres_or_pixels_of_a_satellite_are_not_believed(particles):
-    assert not sizes_plausible(particles.assign(diameter_esd_um=1e-5)).passed
-    assert not sizes_plausible(particles.assign(diameter_esd_um=1e6)).passed
+    assert not sizes_plausible([particles.assign(diameter_esd_um=1e-5)]).passed
+    assert not sizes_plausible([particles.assign(diameter_esd_um=1e6)]).passed
 
 
 def test_lost_rows_are_noticed():

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from icecore_dagster.scoring.core.ranking import Blocks, rank_core
+from icecore_dagster.particles.tables.store import Blocks
+from icecore_dagster.scoring.core.ranking import rank_core
 
 
 def _core() -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
