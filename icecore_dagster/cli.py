@@ -145,7 +145,7 @@ def simulate(
     real: Annotated[
         Path | None, typer.Option(help="Folder of real particles: images, and labels.csv (columns image, label)")
     ] = None,
-    particles: Annotated[int, typer.Option(help="Labelled particles in each drawn set", min=1_000)] = 30_000,
+    particles: Annotated[int, typer.Option(help="Labelled particles in each drawn set", min=1_000)] = 60_000,
     seeds: Annotated[int, typer.Option(help="Sets to draw, each with a seed of its own", min=1)] = 5,
     epochs: Annotated[int, typer.Option(help="Passes of the network over each set; 0 trains none", min=0)] = 8,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="HTML file (default: with the results)")] = None,

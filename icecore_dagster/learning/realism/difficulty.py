@@ -51,13 +51,16 @@ PUBLISHED_RECALLS = {"dust": 0.96, "camp": 0.98, "grim": 0.65, "corylus": 0.96, 
 """The study's six-class recalls; 32 % of basaltic grains were called felsic, 16-18 % of each oak the other."""
 
 
-def measure_difficulty(particles: pd.DataFrame, task: Task, seed: int = 0) -> ClassificationMetrics:
+def measure_difficulty(
+    particles: pd.DataFrame, task: Task, seed: int = 0, threads: int | None = None
+) -> ClassificationMetrics:
     """Name held-out particles by their properties.
 
     Args:
         particles: one row a particle: label, run and the columns `FEATURES`.
         task: classes to tell apart; particles of other labels take no part.
         seed: of the division.
+        threads: of the processor; None for LightGBM's choice.
 
     Returns:
         Metrics on the 30 % that were held out.
@@ -76,5 +79,7 @@ def measure_difficulty(particles: pd.DataFrame, task: Task, seed: int = 0) -> Cl
     learn, ask, known, truth, _, runs = train_test_split(
         matrix, targets, chosen["run"].to_numpy(), test_size=HELD_OUT, stratify=targets, random_state=seed
     )
-    trees = LGBMClassifier(verbose=-1, random_state=seed, deterministic=True, force_row_wise=True).fit(learn, known)
+    trees = LGBMClassifier(verbose=-1, random_state=seed, n_jobs=threads, deterministic=True, force_row_wise=True).fit(
+        learn, known
+    )
     return evaluate(truth, np.asarray(trees.predict_proba(ask)), task.classes, runs)

@@ -76,9 +76,9 @@ class RealismConfig:
         sample: particles of each label drawn for pictures and edge profiles.
     """
 
-    particles: int = 30_000
+    particles: int = 60_000
     seeds: tuple[int, ...] = (1, 2, 3, 4, 5)
-    most_of_label: int = 2_200
+    most_of_label: int = 4_400
     epochs: int = 8
     sample: int = 240
 
@@ -217,12 +217,13 @@ def _one_seed(work: Path, config: RealismConfig, real: tuple[RealParticle, ...],
     began = time.monotonic()
     lab = Laboratory.at(work / f"seed_{seed}")
     alone = len(config.seeds) == 1
+    threads = None if alone else 1
     simulate_labelled(
         lab.labelled, particles=config.particles, seed=seed, processes=None if alone else 1, progress=alone
     )
     particles = import_labelled(lab, simulated_runs(lab.labelled)).particles
-    difficulty = {task: measure_difficulty(particles, TASKS[task], seed=seed) for task in PUBLISHED}
-    learnt = _learn_and_name(lab, particles, seed, config, real) if config.epochs else _Learnt()
+    difficulty = {task: measure_difficulty(particles, TASKS[task], seed, threads) for task in PUBLISHED}
+    learnt = _learn_and_name(lab, particles, seed, config, real, threads) if config.epochs else _Learnt()
     return SeedFindings(
         seed=seed,
         difficulty=difficulty,
@@ -244,14 +245,19 @@ class _Learnt:
 
 
 def _learn_and_name(
-    lab: Laboratory, particles: pd.DataFrame, seed: int, config: RealismConfig, real: tuple[RealParticle, ...]
+    lab: Laboratory,
+    particles: pd.DataFrame,
+    seed: int,
+    config: RealismConfig,
+    real: tuple[RealParticle, ...],
+    threads: int | None,
 ) -> _Learnt:
     """Train on the drawn particles, name the real ones, and see whether drawn anomalies stand out."""
     from sklearn.metrics import roc_auc_score
 
     task, labels, sides = TASKS[TASK], particles["label"], split_by_run(particles, seed=seed)
     tensors, properties = _tensors(lab, particles), feature_matrix(particles, FEATURES)
-    training = TrainingConfig(epochs=config.epochs, seed=seed, threads=None if len(config.seeds) == 1 else 1)
+    training = TrainingConfig(epochs=config.epochs, seed=seed, threads=threads)
     most = {TRAIN: config.most_of_label, VALIDATION: config.most_of_label // 5, TEST: config.most_of_label // 5}
     few = thin(particles, sides, most)
     transform = architecture_of(NETWORKS[-1]).transform
@@ -259,7 +265,7 @@ def _learn_and_name(
         name: train_network(tensors, labels, few, task, name, training, particles["run"], properties, transform)
         for name in NETWORKS
     }
-    trees = train_trees(particles, labels, sides, task, TreesConfig(balanced=True, seed=seed))
+    trees = train_trees(particles, labels, sides, task, TreesConfig(balanced=True, seed=seed, threads=threads or 0))
     best, rows = trained[NETWORKS[-1]], select_rows(labels, few, task)
     network = best.network()
 
