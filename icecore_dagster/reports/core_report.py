@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 from upath import UPath
 
 from icecore_dagster import __version__
@@ -144,16 +146,24 @@ def _figures(lab: Laboratory, core: str, distribution: pd.DataFrame) -> dict[str
     figures["sizes"] = size_distributions(read_table(ranking, ["predicted_class", *SIZE_COLUMNS]), by="predicted_class")
     if not all(lab.store.table(SEGMENT_EMBEDDING.name, core, s).exists() for s in scored_segments(lab, core)):
         return figures
-    points = read_table(ranking, ["particle_id", "predicted_class", "anomaly_score"]).merge(
-        core_table(lab, SEGMENT_EMBEDDING.name, core, ["particle_id", "map_x", "map_y"]), on="particle_id"
+    points = _on_map(
+        read_table(ranking, ["particle_id", "predicted_class", "anomaly_score"]),
+        core_table(lab, SEGMENT_EMBEDDING.name, core, ["particle_id", "map_x", "map_y"]),
     )
-    points = points.drop(columns="particle_id").rename(columns={"predicted_class": "class"})
     labelled = lab.store.table(LABELLED_MAP)
     reference = read_table(labelled, ["map_x", "map_y"]) if labelled.exists() else None
     if points["map_x"].notna().any():
         figures["map_by_class"] = map_by_class(points, reference)
         figures["map_by_anomaly"] = map_by_anomaly(points, reference)
     return figures
+
+
+def _on_map(ranked: pd.DataFrame, places: pd.DataFrame) -> pd.DataFrame:
+    """class, anomaly_score, map_x and map_y of ranked particles; pandas' own merge of a million ids takes 0.5 GB."""
+    found = pc.index_in(pa.array(ranked["particle_id"]), value_set=pa.array(places["particle_id"]))
+    placed, at = found.is_valid().to_numpy(zero_copy_only=False), found.drop_null().to_numpy()
+    points = ranked.loc[placed, ["predicted_class", "anomaly_score"]].rename(columns={"predicted_class": "class"})
+    return points.assign(**{name: places[name].to_numpy()[at] for name in ("map_x", "map_y")})
 
 
 def _provenance(lab: Laboratory, core: str, runs: pd.DataFrame) -> dict[str, dict[str, str]]:
