@@ -102,8 +102,8 @@ ARCHITECTURES: dict[str, Architecture] = {
             0.2,
             measured=MeasuredBranch((128, 64), dropout=0.2, joined=64),
         ),
-        # Few positions and many filters cost less than A3's many positions. Mirrored as often as not: a grain may lie
-        # on either side. Greys are centred below the background, which `to_network_input` brings to 134.
+        # Few positions and many filters cost less than A3's many positions. Turned and mirrored as often as not: a
+        # grain may lie in any way. Greys are centred below the background, which `to_network_input` brings to 134.
         Architecture(
             "hybrid_strided",
             (),
@@ -116,6 +116,7 @@ ARCHITECTURES: dict[str, Architecture] = {
                 crop_probability=0.0,
                 horizontal_flip_probability=0.5,
                 vertical_flip_probability=0.5,
+                transpose_probability=0.5,
                 blur_probability=0.0,
             ),
             strided=((24, 7, 4), (48, 3, 2), (48, 3, 1), (96, 3, 2), (96, 3, 1)),

@@ -1,7 +1,8 @@
 """What happens to an image between the disk and the network: normalisation always, random changes in training only.
 
 The random changes are those of the reference study, in its order: crop of 80 px from the native image, resize,
-normalise, horizontal flip, vertical flip, Gaussian blur. Each draw comes from the generator that the caller passes.
+normalise, horizontal flip, vertical flip, Gaussian blur; and one that it did not make, a flip at the diagonal before
+the blur. Each draw comes from the generator that the caller passes.
 """
 
 from collections.abc import Callable
@@ -35,6 +36,8 @@ class TransformSpec:
         crop_padding_grey: grey that surrounds an image smaller than `crop_px` before the cut.
         horizontal_flip_probability: how often a training image is mirrored left to right.
         vertical_flip_probability: how often it is mirrored top to bottom.
+        transpose_probability: how often it is then mirrored at its diagonal, which the study did not do; with both
+            flips as often as not, an image comes in its eight positions alike.
         blur_probability: how often it is blurred.
         blur_kernel_px: side of the Gaussian kernel.
         blur_sigma_px: smallest and largest standard deviation of the Gaussian, drawn uniformly.
@@ -49,6 +52,7 @@ class TransformSpec:
     crop_padding_grey: int = 0
     horizontal_flip_probability: float = 0.10
     vertical_flip_probability: float = 0.10
+    transpose_probability: float = 0.0
     blur_probability: float = 0.10
     blur_kernel_px: int = 5
     blur_sigma_px: tuple[float, float] = (0.1, 2.0)
@@ -101,6 +105,10 @@ def augment(
     batch[mirrored] = batch[mirrored].flip(-1)
     flipped = flip < spec.vertical_flip_probability
     batch[flipped] = batch[flipped].flip(-2)
+    if spec.transpose_probability:
+        # Drawn only where it is asked for, so that the study's own changes stay what they were.
+        transposed = torch.rand(len(images), generator=generator) < spec.transpose_probability
+        batch[transposed] = batch[transposed].transpose(-2, -1)
     blurred = blur < spec.blur_probability
     low, high = spec.blur_sigma_px
     batch[blurred] = gaussian_blur(batch[blurred], low + (high - low) * spread[blurred], spec.blur_kernel_px)

@@ -42,7 +42,7 @@ COMPARED = ("intensity_grey", "sigma_intensity_grey", "edge_gradient_grey", "sum
 TASK = "seven_class"
 NETWORKS = ("A3", "hybrid_strided")
 """The study's network, and the best of ours, whose embedding novelty is judged in. Both learn from images prepared as
-those of ours are: mirrored as often as not, which the study did with one in ten."""
+those of ours are: turned and mirrored as often as not; the study mirrored one in ten."""
 TREES, MEAN = "LightGBM", "mean"
 """Columns of what LightGBM says, and of the mean of it and the best network, as the product scores."""
 ANOMALIES = 300

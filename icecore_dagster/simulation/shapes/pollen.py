@@ -6,9 +6,11 @@ furrows); greys were chosen to lie around published crops. Other numbers are pla
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from icecore_dagster.simulation.shapes.raster import (
+    PIXEL_UM,
     Canvas,
     Image,
     Specimen,
@@ -28,9 +30,9 @@ Rng = np.random.Generator
 class OakPlan:
     """What differs between two oaks: ranges of one species, overlapping those of the other.
 
-    The wall of Quercus robur is verrucate to scabrate (published). That its warts are coarser and its furrows wider
-    than those of Quercus suber is a plausible guess, as are all ranges; both were drawn with one published crop of each
-    in view.
+    The wall of Quercus robur is verrucate to scabrate (published): its granules may be as fine as those of Quercus
+    suber, as in the published crop, or coarser. That Quercus suber is darker and rounder is published too. That its
+    furrows open less is a plausible guess, as are all ranges; both were drawn with one published crop of each in view.
 
     Attributes:
         kind: species.
@@ -61,11 +63,11 @@ ROBUR = OakPlan(
     "Quercus robur",
     density=(0.95, 0.15),
     skin=(0.0, 0.20),
-    grain_um=(0.80, 1.50),
+    grain_um=(0.45, 1.20),
     grain_contrast=(0.08, 0.22),
-    lobes=(0.005, 0.050),
-    opening=(0.5, 1.3),
-    mouth=(0.18, 0.40),
+    lobes=(0.010, 0.065),
+    opening=(0.3, 1.3),
+    mouth=(0.08, 0.35),
     dent=(-0.02, 0.05),
 )
 SUBER = OakPlan(
@@ -74,7 +76,7 @@ SUBER = OakPlan(
     skin=(0.1, 0.7),
     grain_um=(0.45, 0.90),
     grain_contrast=(0.10, 0.30),
-    lobes=(0.000, 0.040),
+    lobes=(0.000, 0.030),
     opening=(0.1, 0.7),
     mouth=(0.08, 0.22),
     dent=(-0.02, 0.03),
@@ -114,7 +116,7 @@ def oak(rng: Rng, diameter_um: float, margin_um: float, plan: OakPlan) -> Specim
     depth = canvas.depth_inside(canvas.fill(ring))
     body = rounded(depth, radius_um)
     density = np.float32(np.clip(rng.normal(*plan.density), 0.4, 1.6))
-    granules = canvas.grain(rng, rng.uniform(*plan.grain_um))
+    granules = _over_ball(canvas, canvas.grain(rng, rng.uniform(*plan.grain_um)), depth)
     blotches = canvas.grain(rng, rng.uniform(3, 8))
     # The content fills the wall but for a gap that is wider in some places than in others.
     wall_um = rng.uniform(0.9, 2.0)
@@ -177,6 +179,17 @@ def hazel(rng: Rng, diameter_um: float, margin_um: float) -> Specimen:
         _pale_middle(rng, canvas, absorbance, turn, diameter_um, pores)
     absorbance = softened(absorbance, rng.uniform(0.15, 0.5))
     return Specimen(softened(opd * (depth > 0), 0.3), absorbance, "polar view" if polar else "side view")
+
+
+def _over_ball(canvas: Canvas, pattern: Image, depth: Image) -> Image:
+    """A pattern of a ball's upper side as it looks from above: towards the rim it turns away and is squeezed."""
+    x, y = canvas.grid_um()
+    from_middle = np.hypot(x, y)
+    share = from_middle / np.maximum(from_middle + depth, np.float32(1e-3))
+    stretch = np.arcsin(np.minimum(share, 1)) / np.maximum(share, np.float32(1e-3))
+    middle = np.float32((canvas.n - 1) / 2)
+    to_px = stretch / np.float32(PIXEL_UM)
+    return cv2.remap(pattern, middle + x * to_px, middle + y * to_px, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
 
 
 def _wall(rng: Rng, absorbance: Image, depth: Image) -> None:

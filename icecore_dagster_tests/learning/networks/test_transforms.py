@@ -51,6 +51,17 @@ def test_the_changes_of_an_image_are_independent_of_one_another() -> None:
     assert min(counts) > 60
 
 
+def test_a_grain_comes_in_its_eight_positions_alike() -> None:
+    any_way = replace(NEVER, horizontal_flip_probability=0.5, vertical_flip_probability=0.5, transpose_probability=0.5)
+    batch = _augment(_native(), 800, any_way)
+    plain = normalise(to_network_input(_native())[None], NEVER)
+    turned = [plain.rot90(quarter, (-2, -1)) for quarter in range(4)]
+    counts = [int((batch == way).flatten(1).all(dim=1).sum()) for one in turned for way in (one, one.flip(-1))]
+    assert sum(counts) == 800
+    low, high = binom.interval(0.9999, 800, 1 / 8)
+    assert all(low <= count <= high for count in counts)
+
+
 def test_the_order_is_crop_resize_normalise_flips_blur() -> None:
     always = replace(NEVER, **dict.fromkeys(FIELDS, 1.0))
     crop = _native()
