@@ -40,7 +40,8 @@ def _measured(label: str, count: int = 40, seed: int = 4) -> pd.DataFrame:
 
 
 def test_pollen_and_dust_have_their_published_sizes():
-    medians = {label: _measured(label)["esd_um"].median() for label in ("dust", "corylus", "qrob", "qsub")}
+    # The oaks differ by 4 %, grains of one by 5.5 %: the medians of forty often come in the other order.
+    medians = {label: _measured(label, 200)["esd_um"].median() for label in ("dust", "corylus", "qrob", "qsub")}
     assert 2 < medians["dust"] < 8
     assert 18 < medians["corylus"] < 28
     assert 29 < medians["qsub"] < medians["qrob"] < 39
