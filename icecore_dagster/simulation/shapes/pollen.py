@@ -189,7 +189,8 @@ def _over_ball(canvas: Canvas, pattern: Image, depth: Image) -> Image:
     stretch = np.arcsin(np.minimum(share, 1)) / np.maximum(share, np.float32(1e-3))
     middle = np.float32((canvas.n - 1) / 2)
     to_px = stretch / np.float32(PIXEL_UM)
-    return cv2.remap(pattern, middle + x * to_px, middle + y * to_px, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+    at = (middle + x * to_px, middle + y * to_px)
+    return np.asarray(cv2.remap(pattern, *at, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT), np.float32)
 
 
 def _wall(rng: Rng, absorbance: Image, depth: Image) -> None:
