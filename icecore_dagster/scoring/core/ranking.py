@@ -41,7 +41,7 @@ def rank_core(
 
     Yields:
         One row a scored particle, ordered by rank: rank (int64, 1..n), rank_score (float64, natural logarithm) and the
-        columns of the three tables, each once. Without a particle, one block without rows.
+        columns of the three tables, each once. Nothing if no particle is scored.
 
     Raises:
         ValueError: a particle twice in a table, in one table of scores but not in the other, without a row in
@@ -63,7 +63,7 @@ def rank_core(
     for name, of_table in ids.items():
         ranks[name] = np.full(len(of_table), len(order))
         ranks[name][places[name][order]] = np.arange(len(order))
-    for start in range(0, max(len(order), 1), rows):
+    for start in range(0, len(order), rows):
         here = order[start : start + rows]
         columns: dict[str, object] = {"rank": np.arange(start + 1, start + len(here) + 1)}
         columns |= {"particle_id": scored.take(here).to_pandas(), "rank_score": rank_score[here]}

@@ -39,14 +39,15 @@ def explain_first(
         most: particles at most.
 
     Returns:
-        None where no trees are there, or they tell apart other classes than those that were predicted.
+        None where no particle is ranked, no trees are there, or they tell apart other classes than those that were
+        predicted.
     """
     try:
         trees = load_trees(lab.store.models / "lightgbm_model" / task / features)
     except ModelNotFoundError:
         return None
     first = ranking.head(most).reset_index(drop=True)
-    if not set(first["predicted_class"]) <= set(trees.card.classes):
+    if first.empty or not set(first["predicted_class"]) <= set(trees.card.classes):
         return None
     columns = ["particle_id", *trees.card.features]
     measured = pd.concat(

@@ -1,6 +1,7 @@
 """From the scored segments of a core to what people read: its class distribution and its ranking."""
 
 from collections.abc import Iterator
+from functools import partial
 
 import pandas as pd
 
@@ -63,16 +64,6 @@ def core_table(lab: Laboratory, table: str, core: str, columns: list[str] | None
     return pd.concat(frames, ignore_index=True)
 
 
-def core_blocks(lab: Laboratory, table: str, core: str, columns: list[str] | None = None) -> Iterator[pd.DataFrame]:
-    """The rows of `core_table`, some at a time.
-
-    Raises:
-        CoreNotScoredError: no segment of the core has been scored.
-    """
-    for segment in _segments(lab, core):
-        yield from stream_table(lab.store.table(table, core, segment), columns)
-
-
 def _segments(lab: Laboratory, core: str) -> list[str]:
     """The scored segments of a core that has some."""
     segments = scored_segments(lab, core)
@@ -105,26 +96,28 @@ def keep_ranking(lab: Laboratory, core: str) -> int:
     own = {column.name for column in ANOMALY_RANKING.columns}
     measured = [c.name for c in SEGMENT_PARTICLES.columns if c.name in own]
     scores = [column.name for column in SEGMENT_ANOMALY_SCORES.columns]
-    oddness = core_anomaly(lab, core, _segments(lab, core))[ODDNESS].to_numpy()
+    # Asked once: a segment that is scored meanwhile must not come in between two readings of the tables.
+    segments = _segments(lab, core)
+    oddness = core_anomaly(lab, core, segments)[ODDNESS].to_numpy()
 
-    def predictions(columns: list[str] | None) -> Iterator[pd.DataFrame]:
-        return core_blocks(lab, SEGMENT_PREDICTIONS.name, core, columns)
+    def blocks(table: str, columns: list[str] | None) -> Iterator[pd.DataFrame]:
+        for segment in segments:
+            yield from stream_table(lab.store.table(table, core, segment), columns)
 
     def anomaly(columns: list[str] | None) -> Iterator[pd.DataFrame]:
         # Segments scored by an earlier version lack the columns of the autoencoder.
-        blocks = core_blocks(lab, SEGMENT_ANOMALY_SCORES.name, core, columns)
-        return (block.reindex(columns=columns or scores) for block in blocks)
+        return (block.reindex(columns=columns or scores) for block in blocks(SEGMENT_ANOMALY_SCORES.name, columns))
 
     def particles(columns: list[str] | None) -> Iterator[pd.DataFrame]:
         wanted, row = columns or [*measured, ODDNESS], 0
         stored = [name for name in measured if name in {"particle_id", *wanted}]
-        for block in core_blocks(lab, SEGMENT_PARTICLES.name, core, stored):
+        for block in blocks(SEGMENT_PARTICLES.name, stored):
             yield block.assign(**{ODDNESS: oddness[row : row + len(block)]})[wanted]
             row += len(block)
 
     target = lab.store.table(ANOMALY_RANKING.name, core)
     with atomic_file(target) as path, TableWriter(path, ANOMALY_RANKING) as writer:
-        for block in rank_core(predictions, anomaly, particles):
+        for block in rank_core(partial(blocks, SEGMENT_PREDICTIONS.name), anomaly, particles):
             writer.write(block)
     return writer.rows
 
