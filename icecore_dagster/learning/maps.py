@@ -62,11 +62,11 @@ class FittedMap:
         import faiss
 
         vectors = np.ascontiguousarray(self.vectors, dtype=np.float32)
-        index: faiss.Index = faiss.IndexFlatL2(vectors.shape[1])
-        if len(vectors) >= _FEWEST_IN_CELLS:
-            index = faiss.IndexIVFFlat(index, vectors.shape[1], len(vectors) // _A_CELL)
-            index.nprobe = _CELLS_SEARCHED
-            index.train(vectors)
+        cells = len(vectors) // _A_CELL if len(vectors) >= _FEWEST_IN_CELLS else 1
+        # One cell for few, too: a search through cells subtracts before it squares, so that small distances are exact.
+        index = faiss.IndexIVFFlat(faiss.IndexFlatL2(vectors.shape[1]), vectors.shape[1], cells)
+        index.nprobe = _CELLS_SEARCHED
+        index.train(vectors)
         index.add(vectors)
         return index
 
@@ -128,10 +128,8 @@ def place_on_map(fitted: FittedMap, vectors: np.ndarray, *, neighbors: int = 15)
     if len(vectors) == 0:
         return np.empty((0, 2), dtype=np.float32)
     points = np.ascontiguousarray(vectors, dtype=np.float32)
-    _, index = fitted.neighbours.search(points, min(neighbors, len(fitted.vectors)))
-    # The search gives squared distances that are rounded where they matter most, next to a fitted particle.
-    apart = fitted.vectors[index] - points[:, None]
-    distance = np.sqrt(np.einsum("nkd,nkd->nk", apart, apart).astype(np.float64))
+    squared, index = fitted.neighbours.search(points, min(neighbors, len(fitted.vectors)))
+    distance = np.sqrt(squared.astype(np.float64))
     distance[index < 0] = np.inf  # The cells searched held fewer.
     # Far below any distance between particles that differ, and far above rounding: an exact hit takes all the weight.
     weight = 1.0 / np.maximum(distance, 1e-9 * max(1.0, float(np.abs(fitted.vectors).max())))
