@@ -33,7 +33,7 @@ from icecore_dagster.scoring.core.rollup import keep_class_distribution, keep_ra
 from icecore_dagster.scoring.segments import score_segment
 from icecore_dagster.simulation.laboratory import simulate_ice, simulate_labelled
 
-LABELLED, ICE = 3_000, 6_000
+LABELLED, ICE = 3_000, 12_000
 CORE, SEGMENT = "GRIP_3046", "0_20"
 TASK, ARCHITECTURE = "six_class", "A3"
 GROWING, GROWING_SEGMENTS, GROWING_ICE = "GRIP_3136", ("0_20", "20_40", "40_55", "55_75"), 1_500
@@ -49,8 +49,7 @@ def score(folder: Path) -> list[Row]:
     network = load_scoring_network(lab.store.models / "cnn_model" / TASK / ARCHITECTURE)
     inputs, nothing = np.stack([to_network_input(crop) for crop in crops]), np.empty((len(crops), 0))
     limit = rate(lambda: len(network.run(inputs, nothing).probabilities))
-    ours = max((_apart("ours", folder) for _ in range(2)), key=lambda found: found["rate"])
-    study, published = _apart("study", folder), _apart("published", folder)
+    ours, study, published = (_apart(way, folder) for way in ("ours", "study", "published"))
     return [
         row("score_end_to_end_vs_published", "particles/s", ours["rate"], published["rate"], limit),
         row("score_end_to_end_vs_study", "particles/s", ours["rate"], study["rate"], limit),
@@ -130,11 +129,10 @@ def train_all(lab: Laboratory, task: str, architecture: str) -> None:
 
 
 def _apart(way: str, folder: Path) -> dict[str, float]:
-    """Score in a process of its own, imports and the loading of models not counted."""
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.scoring", way, str(folder)], check=True, capture_output=True, text=True
-    )
-    return json.loads(done.stdout.splitlines()[-1])
+    """Score in a process of its own, imports not counted; the faster of two."""
+    command = [sys.executable, "-m", "benchmarks.scoring", way, str(folder)]
+    said = [subprocess.run(command, check=True, capture_output=True, text=True).stdout for _ in range(2)]
+    return max((json.loads(lines.splitlines()[-1]) for lines in said), key=lambda found: found["rate"])
 
 
 def ours(folder: Path) -> float:
