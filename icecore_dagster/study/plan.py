@@ -12,6 +12,7 @@ from icecore_dagster.study.experiments import (
     labelled,
     maps,
     networks,
+    scored,
     search,
     tabular,
 )
@@ -22,7 +23,7 @@ from icecore_dagster.study.runner import Experiment
 SECTIONS = (
     Section("Labelled particles", ("labelled",)),
     Section("Measured properties", ("default/", "trees/")),
-    Section("Image networks", ("networks/",)),
+    Section("Image networks", ("networks/", "scored/")),
     Section("Transferred features", ("transfer", "dense/")),
     Section("Anomalies", ("anomalies/",)),
     Section("Maps", ("maps/",)),
@@ -59,6 +60,7 @@ def study_plan() -> tuple[Experiment, ...]:
         ),
         Experiment("networks/parameters", "Weights", networks.count_parameters, networks.PARAMETER_PROMISES),
         *(_network(task, architecture) for task in IMAGE_TASKS for architecture in ARCHITECTURES),
+        *(_scored(task) for task in IMAGE_TASKS),
         Experiment("transfer", "ImageNet features", tabular.transfer_features),
         *(_trees(task, features) for features in ("transfer", "properties_transfer") for task in TREE_TASKS),
         *(_learned(task) for task in ("three_class", "six_class", "pollen")),
@@ -128,6 +130,15 @@ def _network(task: str, architecture: str) -> Experiment:
         f"{architecture}, {task.replace('_', ' ')}",
         partial(networks.train, task=task, architecture=architecture),
         (f"{stem}.by_run.accuracy", *_published_of(stem)),
+    )
+
+
+def _scored(task: str) -> Experiment:
+    return Experiment(
+        f"scored/{task}",
+        f"Scored as ice is, {task.replace('_', ' ')}",
+        partial(scored.scored_as_ice, task=task),
+        (f"{task}.scored.by_run.accuracy",),
     )
 
 

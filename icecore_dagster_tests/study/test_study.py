@@ -6,23 +6,41 @@ from dataclasses import replace
 
 import pytest
 
+from icecore_dagster.learning.labelled_set import SplitKind
+from icecore_dagster.learning.trees.boosting import TreesConfig
+from icecore_dagster.learning.trees.fit import fit_trees
 from icecore_dagster.particles.laboratory import Laboratory
 from icecore_dagster.particles.tables.store import count_rows
+from icecore_dagster.scoring.files import DEFAULT_ARCHITECTURE
 from icecore_dagster.simulation.laboratory import MARKERS, simulate_labelled
 from icecore_dagster.study import command
 from icecore_dagster.study.bench import IMPORTED, QUICK, SIMULATED, prepare_bench
+from icecore_dagster.study.experiments.scored import scored_as_ice
 
 pytestmark = pytest.mark.slow
 
-SLICE = ("labelled", "default/six_class", "trees/ash/properties", "networks/parameters", "networks/pollen/A4")
+SLICE = (
+    "labelled",
+    "default/six_class",
+    "trees/ash/properties",
+    "trees/pollen/properties",
+    "networks/parameters",
+    "networks/pollen/A4",
+    f"networks/pollen/{DEFAULT_ARCHITECTURE}",
+    "scored/pollen",
+)
 TINY = replace(QUICK, labelled=700, epochs=1, most_of_label=20)
 
 
 @pytest.fixture(scope="module")
-def rows(tmp_path_factory) -> dict[str, dict]:
+def lab(tmp_path_factory) -> Laboratory:
+    return Laboratory.at(tmp_path_factory.mktemp("study") / "data")
+
+
+@pytest.fixture(scope="module")
+def rows(lab) -> dict[str, dict]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(command, "QUICK", TINY)
-        lab = Laboratory.at(tmp_path_factory.mktemp("study") / "data")
         done = command.run_study(lab, quick=True, only=SLICE)
         assert not [record.trouble for record in done.records if record.trouble]
         written = json.loads(done.page.with_name("study.json").read_text())
@@ -52,6 +70,21 @@ def test_a_model_by_run_has_an_interval_and_one_by_image_stands_beside_it(rows):
 def test_a_training_says_what_it_cost_beside_the_study(rows):
     assert rows["pollen.A4.seconds"]["ours"] > 0
     assert rows["pollen.A4.seconds"]["published"] == 448
+
+
+def test_what_scoring_says_of_test_runs_is_measured_on_the_particles_that_its_trees_were_measured_on(rows):
+    together, trees = rows["pollen.scored.by_run.accuracy"], rows["pollen.lightgbm.properties.by_run.accuracy"]
+    assert together["low"] <= together["ours"] <= together["high"]
+    assert together["n"] == trees["n"]
+    # Both rest on the same test runs, and what names most of them rightly is not undone by a network of one epoch.
+    assert together["ours"] > trees["ours"] / 2
+
+
+def test_trees_that_saw_test_runs_are_not_scored_with(rows, lab):
+    bench = prepare_bench(lab, TINY)
+    fit_trees(bench.lab, "pollen", TreesConfig(), split=SplitKind.BY_IMAGE)
+    with pytest.raises(ValueError, match=r"trees of pollen .*--again"):
+        list(scored_as_ice(bench, "pollen"))
 
 
 def test_the_published_rows_are_those_divided_as_published(rows):
