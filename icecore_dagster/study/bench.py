@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from icecore_dagster.learning.labelled_set import keep_split, keep_tensors
+from icecore_dagster.learning.labelled_set import LabelledSetError, keep_split, keep_tensors, open_labelled_set
+from icecore_dagster.learning.networks.tensors import TensorFormatError
 from icecore_dagster.particles.intake.labelled import keep_labelled, labelled_sources
 from icecore_dagster.particles.laboratory import Laboratory
 from icecore_dagster.particles.tables.schemas import SYNTHETIC_PARTICLES
@@ -134,14 +135,10 @@ def prepare_bench(lab: Laboratory, size: StudySize, country: str = "DNK") -> Ben
 
 
 def _read(lab: Laboratory) -> None:
-    """Table, split and tensors, made anew only where the labelled sources have changed."""
-    before = read_note(lab.store.table(SYNTHETIC_PARTICLES.name)).get("fingerprint") if _stands(lab) else None
-    imported = keep_labelled(lab, simulated_runs(lab.labelled))
-    if imported.fingerprint != before:
+    """Table, split and tensors; split and tensors are made anew only where they are not of the table's particles."""
+    keep_labelled(lab, simulated_runs(lab.labelled))
+    try:
+        open_labelled_set(lab)
+    except (FileNotFoundError, LabelledSetError, TensorFormatError):
         keep_split(lab)
         keep_tensors(lab)
-
-
-def _stands(lab: Laboratory) -> bool:
-    store = lab.store
-    return all(path.exists() for path in (store.table("synthetic_particles"), store.table("synthetic_split")))

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from icecore_dagster.learning.labelled_set import SplitKind
+from icecore_dagster.learning.labelled_set import TENSORS, SplitKind, open_labelled_set
 from icecore_dagster.learning.trees.boosting import TreesConfig
 from icecore_dagster.learning.trees.fit import fit_trees
 from icecore_dagster.particles.laboratory import Laboratory
@@ -102,3 +102,6 @@ def test_imported_particles_are_measured_where_they_are_there(tmp_path):
     assert not (lab.data / "study" / "quick" / "labelled").exists()
     assert count_rows(bench.lab.store.table("synthetic_particles")) == 300
     assert not lab.store.table("synthetic_particles").exists()
+    # As a kill leaves it that came while tensors were written.
+    shutil.rmtree(bench.lab.store.folder(TENSORS))
+    assert len(open_labelled_set(prepare_bench(lab, TINY).lab).tensors) == 300
