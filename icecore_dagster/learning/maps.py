@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import faiss
 
 FEWEST_PARTICLES = 5
-_A_CELL, _CELLS_SEARCHED = 80, 8
+_A_CELL, _CELLS_SEARCHED = 120, 4
 """Fitted particles in a cell on average, and cells that are looked through for neighbours."""
 _FEWEST_IN_CELLS = 4_096
 """Fewer fitted particles are all looked at."""
@@ -56,8 +56,8 @@ class FittedMap:
         """The fitted particles, so that the nearest are found fast.
 
         Many are kept in cells about the centres of k-means, and only the cells nearest to what is sought are looked
-        through (Jegou et al. 2011, IEEE TPAMI 33, 117-128). Some of the fifteen are then the sixteenth or twentieth
-        instead; where a particle falls keeps its quality (`umap_place_trustworthiness` in `benchmarks/`).
+        through (Jegou et al. 2011, IEEE TPAMI 33, 117-128). Several of the fifteen are then some that are a little
+        farther; where a particle falls keeps its quality (`umap_place_trustworthiness` in `benchmarks/`).
         """
         import faiss
 
