@@ -66,6 +66,7 @@ class FittedMap:
         # One cell for few, too: a search through cells subtracts before it squares, so that small distances are exact.
         index = faiss.IndexIVFFlat(faiss.IndexFlatL2(vectors.shape[1]), vectors.shape[1], cells)
         index.nprobe = _CELLS_SEARCHED
+        index.cp.min_points_per_centroid = 1  # One centre of few particles is no reason to warn.
         index.train(vectors)
         index.add(vectors)
         return index
