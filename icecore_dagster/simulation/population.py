@@ -72,7 +72,7 @@ SIZES: dict[str, Sizes | Mixture] = {
     # 60,640) and 42 % of the basaltic particles (6,271 of about 14,793); what it took were small fragments, whose sizes
     # are a guess.
     "camp": Mixture(0.13, Sizes(23.5, 0.44, 8.0, 70.0), Sizes(5.9, 0.36, 4.0, 40.0)),
-    "grim": Mixture(0.42, Sizes(22.0, 0.65, 7.0, 110.0), Sizes(6.3, 0.36, 4.2, 40.0)),
+    "grim": Mixture(0.42, Sizes(22.0, 0.65, 7.0, 110.0), Sizes(7.5, 0.36, 5.0, 40.0)),
     # Published: hazel 18-28 um; fresh oak grains in crops 33-37 um.
     "corylus": Sizes(23.8, 0.065, 17.0, 30.0),
     "qrob": Sizes(35.0, 0.055, 27.0, 43.0),

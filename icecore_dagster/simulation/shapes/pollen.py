@@ -66,7 +66,7 @@ ROBUR = OakPlan(
     grain_um=(0.45, 1.20),
     grain_contrast=(0.08, 0.22),
     lobes=(0.010, 0.065),
-    opening=(0.3, 1.3),
+    opening=(0.5, 1.4),
     mouth=(0.08, 0.35),
     dent=(-0.02, 0.05),
 )
@@ -77,7 +77,7 @@ SUBER = OakPlan(
     grain_um=(0.45, 0.90),
     grain_contrast=(0.10, 0.30),
     lobes=(0.000, 0.030),
-    opening=(0.1, 0.7),
+    opening=(0.05, 0.55),
     mouth=(0.08, 0.22),
     dent=(-0.02, 0.03),
 )
@@ -100,7 +100,7 @@ def oak(rng: Rng, diameter_um: float, margin_um: float, plan: OakPlan) -> Specim
     radius_um = 0.5 * diameter_um
     angles = np.linspace(0, 2 * np.pi, 120, endpoint=False)
     polar = rng.random() < _POLAR_SHARE
-    mouths = 2 * np.pi * np.arange(3) / 3 if polar else np.array([0.0, np.pi])[: int(rng.integers(0, 3))]
+    mouths = 2 * np.pi * np.arange(3) / 3 if polar else np.array([0.0, np.pi])[: int(rng.integers(1, 3))]
     mouths = mouths + rng.normal(0, 0.12, len(mouths))
     half_width = rng.uniform(*plan.mouth)
     radius = wavy(rng, 120, range(2, 7), 0.045)

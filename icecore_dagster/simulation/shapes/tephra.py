@@ -54,6 +54,8 @@ def felsic(rng: Rng, diameter_um: float, margin_um: float) -> Specimen:
 
 def _felsic_form(rng: Rng, diameter_um: float, margin_um: float) -> Specimen:
     form = rng.choice(("platy shard", "pitted plate", "fluted", "needle", "microvesicular"), p=_FELSIC_SHARES)
+    if form == "microvesicular" and diameter_um < _SMALLEST_FOAM_UM:
+        form = "fluted"  # a piece of the walls between stretched vesicles
     if form == "fluted":
         return _fluted(rng, diameter_um, margin_um)
     if form == "needle":
@@ -104,16 +106,18 @@ def basaltic(rng: Rng, diameter_um: float, margin_um: float) -> Specimen:
         body = thickness_um * softened(bevelled(depth, edge_um), rng.uniform(0.2, 0.4))
         absorbance = body * np.float32(rng.uniform(0.02, 0.08))
         _dark_side(rng, canvas, absorbance, depth, diameter_um)
-        for _ in range(int(rng.integers(0, 3))):
+        for _ in range(int(rng.integers(1, 3))):
             _vesicle(rng, canvas, body, absorbance, depth, diameter_um)
         _microlites(rng, canvas, absorbance, depth, diameter_um)
         return Specimen(_path(body, BASALTIC_INDEX - rng.uniform(0, 0.06)), absorbance, "clear fragment")
-    if form == "foamy" and diameter_um > 12:
+    if form == "foamy" and diameter_um > _SMALLEST_FOAM_UM:
         return _foam(rng, canvas, depth, diameter_um, BASALTIC_INDEX, rng.uniform(0.03, 0.12), "foamy")
     return _dense_grain(rng, canvas, depth, diameter_um, windows=form == "windowed")
 
 
 _LONGEST_NEEDLE_UM = 110.0
+_SMALLEST_FOAM_UM = 12.0
+"""Smaller fragments hold too few vesicles to be a foam (plausible: a vesicle or two are what they broke at)."""
 _MOST_PITS = 150
 _MOST_MICROLITES = 20
 _RIBBED_SHARE = 0.4
@@ -204,7 +208,7 @@ def _microlites(rng: Rng, canvas: Canvas, absorbance: Image, depth: Image, diame
     """Strew small opaque crystals of iron oxide in basaltic glass, in place."""
     x, y = canvas.grid_um()
     inside = bevelled(depth, 0.5)
-    for _ in range(min(rng.poisson(0.25 * diameter_um), _MOST_MICROLITES)):
+    for _ in range(min(1 + rng.poisson(0.25 * diameter_um), _MOST_MICROLITES)):
         at_x, at_y = rng.uniform(-0.4, 0.4, 2) * diameter_um
         size = np.float32(rng.uniform(0.3, 0.7))
         square = np.maximum(np.abs(x - np.float32(at_x)), np.abs(y - np.float32(at_y))) / size
@@ -245,7 +249,9 @@ def _fluted(rng: Rng, diameter_um: float, margin_um: float) -> Specimen:
     depth = canvas.depth_inside(mask)
     thickness_um = float(min(rng.uniform(4, 9), 0.6 * diameter_um * width))
     across = canvas.axes_um(angle)[1] + np.float32(0.5) * canvas.grain(rng, 9.0)
-    turns = np.float32(2 * np.pi / rng.uniform(1.6, 4.0)) * across
+    # Two stripes at least, as far as they can be told apart.
+    widest_um = max(1.9, min(4.0, 0.5 * diameter_um * width))
+    turns = np.float32(2 * np.pi / rng.uniform(1.6, widest_um)) * across
     waves = np.sin(turns) + np.float32(0.6) * np.sin(turns / np.float32(1.63) + np.float32(rng.uniform(0, 6)))
     body = thickness_um * rounded(depth, max(0.8, 0.35 * thickness_um))
     body *= 1 + np.float32(rng.uniform(0.06, 0.22)) * waves
