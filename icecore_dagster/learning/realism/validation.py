@@ -23,7 +23,13 @@ from icecore_dagster.learning.anomaly.strangers import draw_strangers
 from icecore_dagster.learning.metrics import ClassificationMetrics
 from icecore_dagster.learning.networks.architectures import architecture_of, run_network
 from icecore_dagster.learning.networks.tensors import TensorSet, open_tensors, to_network_input, write_tensors
-from icecore_dagster.learning.networks.training import TrainingConfig, run_on_rows, select_rows, train_network
+from icecore_dagster.learning.networks.training import (
+    TrainedNetwork,
+    TrainingConfig,
+    run_on_rows,
+    select_rows,
+    train_network,
+)
 from icecore_dagster.learning.realism.difficulty import PUBLISHED, measure_difficulty
 from icecore_dagster.learning.trees.boosting import TreesConfig, feature_matrix, train_trees
 from icecore_dagster.particles.intake.ingest import UM_PER_PX_AT_20X
@@ -42,9 +48,11 @@ COMPARED = ("intensity_grey", "sigma_intensity_grey", "edge_gradient_grey", "sum
 TASK = "seven_class"
 NETWORKS = ("A3", "hybrid_strided")
 """The study's network, and the best of ours, whose embedding novelty is judged in. Both learn from images prepared as
-those of ours are: turned and mirrored as often as not; the study mirrored one in ten."""
+those of ours are: turned and mirrored as often as not; the study mirrored one in ten. A real particle has no upper
+side: each network is shown it in all eight positions, and the mean of its answers counts."""
 TREES, MEAN = "LightGBM", "mean"
-"""Columns of what LightGBM says, and of the mean of it and the best network, as the product scores."""
+"""Columns of what LightGBM says, and of the mean of it and the best network, as the product scores: the image as it
+lies, once."""
 ANOMALIES = 300
 LABELS_FILE = "labels.csv"
 
@@ -282,8 +290,8 @@ def _learn_and_name(
     )
     strangers = draw_strangers(ANOMALIES, seed)
     measured = feature_matrix(strangers.properties, FEATURES)
-    seen = run_network(network, strangers.images, best.transform, measured).embeddings
-    distances = familiar.distance(seen, measured)
+    strange_seen = run_network(network, strangers.images, best.transform, measured).embeddings
+    distances = familiar.distance(strange_seen, measured)
     known = np.zeros(len(familiar.held_out), bool)
     auc = roc_auc_score(
         np.concatenate([known, np.ones(len(distances), bool)]), np.concatenate([familiar.held_out, distances])
@@ -293,13 +301,22 @@ def _learn_and_name(
         images = np.stack([to_network_input(particle.crop) for particle in real])
         table = _measured(real)
         of_real = feature_matrix(table, FEATURES)
-        seen_by = {name: run_network(one.network(), images, one.transform, of_real) for name, one in trained.items()}
-        by_trees = np.asarray(trees.booster().predict(feature_matrix(table, trees.features)))
-        said = {**{name: output.probabilities for name, output in seen_by.items()}, TREES: by_trees}
-        said[MEAN] = (said[NETWORKS[-1]] + by_trees) / 2
-        recognised = _named(real, task, said, familiar.strangeness(seen_by[NETWORKS[-1]].embeddings, of_real))
-    strange = familiar.strangeness(seen, measured) > ORDINARY_SHARE
+        seen = run_network(network, images, best.transform, of_real)
+        said = {name: _in_all_positions(one, images, of_real) for name, one in trained.items()}
+        said[TREES] = np.asarray(trees.booster().predict(feature_matrix(table, trees.features)))
+        said[MEAN] = (seen.probabilities + said[TREES]) / 2
+        recognised = _named(real, task, said, familiar.strangeness(seen.embeddings, of_real))
+    strange = familiar.strangeness(strange_seen, measured) > ORDINARY_SHARE
     return _Learnt({name: one.test for name, one in trained.items()}, recognised, float(strange.mean()), auc)
+
+
+def _in_all_positions(trained: TrainedNetwork, images: np.ndarray, properties: np.ndarray) -> np.ndarray:
+    """Probabilities (n, classes), the mean over the eight ways to turn and mirror square images (n, size, size)."""
+    network = trained.network()
+    turned = [np.rot90(images, quarters, axes=(1, 2)) for quarters in range(4)]
+    ways = [np.ascontiguousarray(way) for one in turned for way in (one, one[:, :, ::-1])]
+    answers = [run_network(network, way, trained.transform, properties).probabilities for way in ways]
+    return np.mean(answers, axis=0)
 
 
 def _tensors(lab: Laboratory, particles: pd.DataFrame) -> TensorSet:
