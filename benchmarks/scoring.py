@@ -4,10 +4,12 @@ The peers are written anew from their published descriptions and read one PNG a 
 segment's own tables. All see the same particles on the same machine in one run.
 """
 
+import itertools
 import json
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -33,26 +35,26 @@ from icecore_dagster.scoring.core.rollup import keep_class_distribution, keep_ra
 from icecore_dagster.scoring.segments import score_segment
 from icecore_dagster.simulation.laboratory import simulate_ice, simulate_labelled
 
-LABELLED, ICE = 3_000, 12_000
+Found = dict[str, float]
+"""What a way of scoring gave: rate (particles/s), rss_mb (most memory), and of ours alone (the network's own rate)."""
+LABELLED, ICE = 3_000, 30_000
 CORE, SEGMENT = "GRIP_3046", "0_20"
 TASK, ARCHITECTURE = "six_class", "A3"
 GROWING, GROWING_SEGMENTS, GROWING_ICE = "GRIP_3136", ("0_20", "20_40", "40_55", "55_75"), 1_500
 """A core that gets one more segment, and particles of each."""
-PUBLISHED_PARTICLES = 1_500
-"""The slow peer is shown fewer: its rate does not depend on how many."""
+STUDY_PARTICLES, PUBLISHED_PARTICLES = 6_000, 1_500
+"""The slower peers are shown fewer: their rates do not depend on how many."""
+ALONE_PARTICLES = 8_192
+"""Images that the network sees alone, decoded and in memory."""
 
 
 def score(folder: Path) -> list[Row]:
     """Set up a laboratory with trained models and a packed segment, and score it in each way."""
     lab = set_up(folder)
-    crops = list(packed_crops(folder).values())
-    network = load_scoring_network(lab.store.models / "cnn_model" / TASK / ARCHITECTURE)
-    inputs, nothing = np.stack([to_network_input(crop) for crop in crops]), np.empty((len(crops), 0))
-    limit = rate(lambda: len(network.run(inputs, nothing).probabilities))
-    ours, study, published = (_apart(way, folder) for way in ("ours", "study", "published"))
+    ours, study, published = (_apart(way, folder) for way in WAYS)
     return [
-        row("score_end_to_end_vs_published", "particles/s", ours["rate"], published["rate"], limit),
-        row("score_end_to_end_vs_study", "particles/s", ours["rate"], study["rate"], limit),
+        row("score_end_to_end_vs_published", "particles/s", ours["rate"], published["rate"], ours["alone"]),
+        row("score_end_to_end_vs_study", "particles/s", ours["rate"], study["rate"], ours["alone"]),
         # Of the peer's process alone, without its two workers.
         row("score_rss", "MB", ours["rss_mb"], study["rss_mb"]),
         incremental(lab),
@@ -110,9 +112,8 @@ def set_up(folder: Path) -> Laboratory:
     pack_segment(lab, CORE, SEGMENT)
     pictures = folder / "one_png_a_particle"
     pictures.mkdir()
-    for block in stream_crops(lab.store.table("segment_crops", CORE, SEGMENT)):
-        for name, crop in zip(block.particle_ids, block.crops, strict=True):
-            cv2.imwrite(str(pictures / f"{name}.png"), crop)
+    for name, crop in itertools.islice(packed_crops(folder).items(), STUDY_PARTICLES):
+        cv2.imwrite(str(pictures / f"{name}.png"), crop)
     return lab
 
 
@@ -128,24 +129,28 @@ def train_all(lab: Laboratory, task: str, architecture: str) -> None:
     fit_labelled_map(lab, task, architecture, MapConfig(), most=1_200, seed=0)
 
 
-def _apart(way: str, folder: Path) -> dict[str, float]:
+def _apart(way: str, folder: Path) -> Found:
     """Score in a process of its own, imports not counted; the faster of two."""
     command = [sys.executable, "-m", "benchmarks.scoring", way, str(folder)]
     said = [subprocess.run(command, check=True, capture_output=True, text=True).stdout for _ in range(2)]
     return max((json.loads(lines.splitlines()[-1]) for lines in said), key=lambda found: found["rate"])
 
 
-def ours(folder: Path) -> float:
-    """Decode, network, trees, forest, places on the map, three tables."""
+def ours(folder: Path) -> Found:
+    """Decode, network, trees, forest, places on the map, three tables; and what the network alone reaches beside."""
     lab = Laboratory.at(folder)
     # Once to have everything loaded: what is measured is what every further particle costs.
     for _ in range(2):
         began = time.perf_counter()
         done = score_segment(lab, CORE, SEGMENT, task=TASK, architecture=ARCHITECTURE)
-    return done.rows / (time.perf_counter() - began)
+    found = {"rate": done.rows / (time.perf_counter() - began), "rss_mb": most_memory_mb()}
+    crops = list(packed_crops(folder).values())[:ALONE_PARTICLES]
+    network = load_scoring_network(lab.store.models / "cnn_model" / TASK / ARCHITECTURE)
+    inputs, nothing = np.stack([to_network_input(crop) for crop in crops]), np.empty((len(crops), 0))
+    return found | {"alone": rate(lambda: len(network.run(inputs, nothing).probabilities))}
 
 
-def study(folder: Path) -> float:
+def study(folder: Path) -> Found:
     """The 2021 study: Pillow and torchvision an image at a time, two workers, A3 as torch has it by default."""
     import torch
     from torchvision.transforms import v2
@@ -157,7 +162,7 @@ def study(folder: Path) -> float:
     return _by_loader(Pictures(sorted((folder / "one_png_a_particle").glob("*.png")), change), network, 64)
 
 
-def published(folder: Path) -> float:
+def published(folder: Path) -> Found:
     """The pipeline published in 2023: OpenCV an image at a time, two workers, ResNet18 with the properties beside."""
     import torch
 
@@ -193,7 +198,7 @@ class Pictures:
             return self.change(image.convert("L"))
 
 
-def _by_loader(pictures: Pictures, network, batch_size: int) -> float:
+def _by_loader(pictures: Pictures, network, batch_size: int) -> Found:
     import torch
 
     loader = torch.utils.data.DataLoader(pictures, batch_size=batch_size, num_workers=2)
@@ -201,9 +206,11 @@ def _by_loader(pictures: Pictures, network, batch_size: int) -> float:
     with torch.no_grad():
         for images in loader:
             seen += len(torch.softmax(network(images), dim=1).argmax(dim=1))
-    return seen / (time.perf_counter() - began)
+    return {"rate": seen / (time.perf_counter() - began), "rss_mb": most_memory_mb()}
+
+
+WAYS: dict[str, Callable[[Path], Found]] = {"ours": ours, "study": study, "published": published}
 
 
 if __name__ == "__main__":
-    found = {"ours": ours, "study": study, "published": published}[sys.argv[1]](Path(sys.argv[2]))
-    print(json.dumps({"rate": found, "rss_mb": most_memory_mb()}))
+    print(json.dumps(WAYS[sys.argv[1]](Path(sys.argv[2]))))
