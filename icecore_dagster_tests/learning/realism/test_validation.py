@@ -11,6 +11,7 @@ from icecore_dagster.learning.realism.validation import (
     MEAN,
     NETWORKS,
     RealismConfig,
+    RealParticle,
     read_real_particles,
     validate_simulator,
 )
@@ -80,3 +81,18 @@ def test_a_small_set_is_drawn_measured_and_learnt_from(tmp_path):
     assert {label: len(sample) for label, sample in findings.samples.items()} == dict.fromkeys(
         (*LABEL_KEYS, "anomaly"), 12
     )
+
+
+@pytest.mark.slow
+def test_networks_say_the_same_of_a_real_particle_and_of_its_mirror_image(tmp_path):
+    crop = np.random.default_rng(0).integers(90, 140, (60, 60)).astype(np.uint8)
+    crop[12:40, 20:50] = 50
+    crop[30:40, 20:30] = 120
+    real = (RealParticle("as it lies", "grim", crop), RealParticle("mirrored", "grim", crop[:, ::-1].copy()))
+    config = RealismConfig(particles=800, seeds=(4,), epochs=1, sample=12)
+    (found,) = validate_simulator(tmp_path, config, real).seeds
+    # A3 looks at the image alone; the properties of a mirrored particle differ in its angles.
+    as_it_lies, mirrored = found.recognised["p_A3"]
+    assert as_it_lies == pytest.approx(mirrored, abs=1e-5)
+    assert found.recognised["A3"].nunique() == 1
+    shutil.rmtree(tmp_path / "seed_4")
