@@ -76,7 +76,7 @@ SIZES: dict[str, Sizes | Mixture] = {
     # Published: hazel 18-28 um; fresh oak grains in crops 33-37 um.
     "corylus": Sizes(23.8, 0.065, 17.0, 30.0),
     "qrob": Sizes(35.0, 0.055, 27.0, 43.0),
-    "qsub": Sizes(33.7, 0.055, 26.0, 42.0),
+    "qsub": Sizes(33.7, 0.07, 24.0, 43.0),
     "cont": Sizes(24.0, 0.55, 6.0, 100.0),
     ANOMALY: Sizes(20.0, 0.35, 9.0, 60.0),
 }
