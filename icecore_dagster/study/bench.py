@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from icecore_dagster.learning.labelled_set import LabelledSetError, keep_split, keep_tensors, open_labelled_set
 from icecore_dagster.learning.networks.tensors import TensorFormatError
-from icecore_dagster.particles.intake.labelled import keep_labelled, labelled_sources
+from icecore_dagster.particles.intake.labelled import is_kept, keep_labelled, labelled_sources
 from icecore_dagster.particles.laboratory import Laboratory
 from icecore_dagster.particles.tables.schemas import SYNTHETIC_PARTICLES
 from icecore_dagster.particles.tables.store import Store, read_note
@@ -135,8 +135,10 @@ def prepare_bench(lab: Laboratory, size: StudySize, country: str = "DNK") -> Ben
 
 
 def _read(lab: Laboratory) -> None:
-    """Table, split and tensors; split and tensors are made anew only where they are not of the table's particles."""
-    keep_labelled(lab, simulated_runs(lab.labelled))
+    """Table, split and tensors, each made anew only where what it was made from has changed."""
+    simulated = simulated_runs(lab.labelled)
+    if not is_kept(lab, simulated):
+        keep_labelled(lab, simulated)
     try:
         open_labelled_set(lab)
     except (FileNotFoundError, LabelledSetError, TensorFormatError):

@@ -116,3 +116,17 @@ def test_imported_particles_are_measured_where_they_are_there(tmp_path):
     # As a kill leaves it that came while tensors were written.
     shutil.rmtree(bench.lab.store.folder(TENSORS))
     assert len(open_labelled_set(prepare_bench(lab, TINY).lab).tensors) == 300
+
+
+def test_runs_are_read_again_only_where_they_have_changed(tmp_path):
+    lab = Laboratory.at(tmp_path / "data")
+    simulate_labelled(lab.labelled, particles=300, seed=3, processes=1, progress=False)
+    shutil.rmtree(lab.labelled / MARKERS)
+    table = prepare_bench(lab, TINY).lab.store.table("synthetic_particles")
+    first = table.stat().st_mtime_ns
+    prepare_bench(lab, TINY)
+    assert table.stat().st_mtime_ns == first
+    shutil.rmtree(next(lab.labelled.glob("dust_*")))
+    prepare_bench(lab, TINY)
+    assert table.stat().st_mtime_ns > first
+    assert 0 < count_rows(table) < 300

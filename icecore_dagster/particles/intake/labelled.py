@@ -16,7 +16,7 @@ from icecore_dagster.particles.intake.ingest import ingest_run
 from icecore_dagster.particles.labels import LABEL_KEYS, label_of_run
 from icecore_dagster.particles.laboratory import Laboratory
 from icecore_dagster.particles.tables.schemas import SEGMENT_REJECTS, SYNTHETIC_PARTICLES
-from icecore_dagster.particles.tables.store import write_table
+from icecore_dagster.particles.tables.store import read_note, write_table
 
 
 class LabelledError(ValueError):
@@ -121,6 +121,16 @@ def keep_labelled(
     write_table(target, imported.particles, SYNTHETIC_PARTICLES, {"fingerprint": imported.fingerprint})
     write_table(lab.store.table("synthetic_rejects"), imported.rejects, SEGMENT_REJECTS)
     return imported
+
+
+def is_kept(lab: Laboratory, simulated: set[str], *, mix_simulated: bool = False) -> bool:
+    """Whether the kept table is of the labelled sources as they lie now; arguments as `import_labelled`."""
+    target = lab.store.table(SYNTHETIC_PARTICLES.name)
+    if not target.exists():
+        return False
+    sources = chosen_sources(lab, simulated, mix_simulated)
+    now = combined_fingerprint({source.path.name: _fingerprint(source.path) for source in sources})
+    return read_note(target).get("fingerprint") == now
 
 
 def _fingerprint(source: Path) -> str:
