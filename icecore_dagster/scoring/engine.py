@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from threadpoolctl import ThreadpoolController
 from upath import UPath
 
 from icecore_dagster.learning.features.sets import MEASURED
@@ -183,6 +184,8 @@ def score_blocks(
     network = models.network if predictions or embedding else None
     autoencoder = models.autoencoder if anomaly else None
     source = iter(blocks)
+    # The network keeps every processor busy; more threads for the rest only take turns with it.
+    threads, most = ThreadpoolController(), {"openmp": 1} if network else None
 
     def prepare_next() -> _Prepared | None:
         block = next(source, None)
@@ -190,13 +193,14 @@ def score_blocks(
 
     def finish(prepared: _Prepared, looking: "Future[_Seen]") -> ScoredBlock:
         seen, particles = looking.result(), prepared.particles
-        return ScoredBlock(
-            predictions=_predictions(particles, seen.network, models) if predictions else None,
-            anomaly=_anomaly(particles, seen.errors, models) if anomaly and models.forest else None,
-            embedding=_embedding(particles, seen.network, models.map)
-            if embedding and seen.network and models.map
-            else None,
-        )
+        with threads.limit(limits=most):
+            return ScoredBlock(
+                predictions=_predictions(particles, seen.network, models) if predictions else None,
+                anomaly=_anomaly(particles, seen.errors, models) if anomaly and models.forest else None,
+                embedding=_embedding(particles, seen.network, models.map)
+                if embedding and seen.network and models.map
+                else None,
+            )
 
     with ThreadPoolExecutor(1, "read") as reading, ThreadPoolExecutor(1, "look") as looking:
         begun: deque[tuple[_Prepared, Future[_Seen]]] = deque()
