@@ -33,15 +33,15 @@ class OakPlan:
     The wall of Quercus robur is verrucate to scabrate (published): its granules may be as fine as those of Quercus
     suber, as in the published crop, or coarser. That Quercus suber is darker and rounder is published too. That its
     furrows open less and that it varies more from grain to grain in darkness and size are plausible guesses, as are all
-    ranges; both were drawn with one published crop of each in view, and how far they overlap with the study's shares of
-    oaks taken for each other in view.
+    ranges. Both were drawn with one published crop of each in view, and with the study's Sigma Intensity of about 20
+    and its share of oaks taken for each other.
 
     Attributes:
         kind: species.
         density: mean and standard deviation between grains of the absorbance in the middle.
         skin: range of what is added to it where the content is seen along its own rim. Of grains in focus the greys 20
-            and 10 px inside the rim lie about those of published edge profiles: 71 +- 6 and 63 +- 11 below the
-            background for robur (published 70 and 61), 77 +- 11 and 76 +- 14 for suber (published 81 and 86).
+            and 10 px inside the rim lie about those of published edge profiles: 73 +- 8 and 58 +- 12 below the
+            background for robur (published 70 and 61), 83 +- 11 and 71 +- 13 for suber (published 81 and 86).
         grain_um: range of the size of the wall's granules, um.
         grain_contrast: range of the standard deviation of absorbance by granules.
         lobes: range of the relative depth of the three lobes of the outline.
@@ -63,23 +63,23 @@ class OakPlan:
 
 ROBUR = OakPlan(
     "Quercus robur",
-    density=(0.95, 0.09),
+    density=(1.13, 0.15),
     skin=(0.0, 0.20),
     grain_um=(0.45, 1.10),
     grain_contrast=(0.08, 0.22),
     lobes=(0.010, 0.065),
-    opening=(0.5, 1.4),
-    mouth=(0.08, 0.35),
+    opening=(0.5, 1.5),
+    mouth=(0.10, 0.40),
     dent=(-0.02, 0.05),
 )
 SUBER = OakPlan(
     "Quercus suber",
-    density=(1.08, 0.26),
+    density=(1.35, 0.29),
     skin=(0.0, 0.7),
     grain_um=(0.45, 0.90),
     grain_contrast=(0.10, 0.30),
     lobes=(0.000, 0.030),
-    opening=(0.05, 0.55),
+    opening=(0.15, 0.95),
     mouth=(0.08, 0.22),
     dent=(-0.02, 0.03),
 )
@@ -117,24 +117,27 @@ def oak(rng: Rng, diameter_um: float, margin_um: float, plan: OakPlan) -> Specim
     canvas = canvas_around(ring, margin_um)
     depth = canvas.depth_inside(canvas.fill(ring))
     body = rounded(depth, radius_um)
-    density = np.float32(np.clip(rng.normal(*plan.density), 0.4, 1.6))
+    density = np.float32(np.clip(rng.normal(*plan.density), 0.4, 2.0))
     granules = _over_ball(canvas, canvas.grain(rng, rng.uniform(*plan.grain_um)), depth)
     blotches = canvas.grain(rng, rng.uniform(3, 8))
     # The content fills the wall but for a gap that is wider in some places than in others.
     wall_um = rng.uniform(0.9, 2.0)
-    gap = depth - np.float32(wall_um) * np.maximum(1 + np.float32(0.25) * canvas.grain(rng, 9.0), 0.2)
+    unevenness = rng.uniform(0.3, 1.0) * canvas.grain(rng, rng.uniform(8.0, 16.0))
+    gap = depth - np.float32(wall_um) * np.clip(1 + unevenness, 0.1, 4)
     content = bevelled(np.maximum(gap, 0), rng.uniform(0.5, 1.6))
-    wall_share = np.float32(rng.uniform(0.5, 0.85))
-    fill = rounded(depth, rng.uniform(0.8, 1.6))
+    wall_share = np.float32(rng.uniform(0.35, 0.8))
+    fill = rounded(depth, rng.uniform(0.6, 1.4))
+    # Through its middle the grain is thickest.
+    ball_share = np.float32(rng.uniform(0.15, 0.45))
     absorbance: Image = density * (
-        wall_share * fill + (np.float32(0.9) - wall_share) * content + np.float32(0.1) * body
+        (1 - ball_share) * (wall_share * fill + (1 - wall_share) * content) + ball_share * body
     )
     texture = np.float32(rng.uniform(*plan.grain_contrast)) * granules + np.float32(rng.uniform(0.04, 0.13)) * blotches
     absorbance += texture * content
     # Seen along its skin, the content is darkest at its own rim.
     skin = np.exp(-(((gap - np.float32(0.9)) / np.float32(rng.uniform(0.5, 0.9))) ** 2)) * (depth > 0)
     absorbance += np.float32(rng.uniform(*plan.skin)) * skin
-    _wall(rng, absorbance, depth)
+    _layered_wall(rng, canvas, absorbance, depth)
     openings = rng.uniform(*plan.opening, len(mouths))
     for mouth, opening in zip(mouths, openings, strict=True):
         _mouth(rng, canvas, absorbance, depth, turn + float(mouth), radius_um, half_width, float(opening))
@@ -204,6 +207,27 @@ def _wall(rng: Rng, absorbance: Image, depth: Image) -> None:
         place += rng.uniform(0.8, 1.4)
 
 
+def _layered_wall(rng: Rng, canvas: Canvas, absorbance: Image, depth: Image) -> None:
+    """Draw an oak's wall in section along the rim, in place: one to three dark layers, a pale one inside each.
+
+    The layers stand out where the wall is seen edge-on and melt away where it leans.
+    """
+    seen = np.clip(1 + rng.uniform(0.5, 1.3) * canvas.grain(rng, rng.uniform(5.0, 12.0)), 0, 2.5)
+    seen *= depth > 0
+    place_um = rng.uniform(0.3, 0.7)
+    for _ in range(int(rng.integers(1, 4))):
+        dark = rng.uniform(0.1, 1.2) * _at_depth(depth, place_um, rng.uniform(0.25, 0.45))
+        place_um += rng.uniform(0.5, 0.8)
+        pale = rng.uniform(0.3, 1.4) * _at_depth(depth, place_um, rng.uniform(0.25, 0.45))
+        place_um += rng.uniform(0.5, 0.8)
+        absorbance *= np.maximum(1 + seen * (dark - pale), -0.3)
+
+
+def _at_depth(depth: Image, place_um: float, width_um: float) -> Image:
+    """A line that runs along the outline at so many um inside it, 1 in its middle."""
+    return np.exp(-(((depth - np.float32(place_um)) / np.float32(width_um)) ** 2))
+
+
 def _mouth(
     rng: Rng,
     canvas: Canvas,
@@ -216,7 +240,7 @@ def _mouth(
 ) -> None:
     """Open the mouth of a furrow at the rim, in place: a clear patch through the wall between two darker lips."""
     outwards, along = canvas.axes_um(at_rad)
-    inwards_um = rng.uniform(1.0, 3.0)
+    inwards_um = rng.uniform(1.0, 4.5)
     place = np.float32(radius_um * rng.uniform(0.80, 0.95))
     width_um = np.float32(half_width * radius_um)
     patch = np.exp(-(((outwards - place) / np.float32(inwards_um)) ** 2) - (along / width_um) ** 2)

@@ -46,8 +46,8 @@ def felsic(rng: Rng, diameter_um: float, margin_um: float) -> Specimen:
     """
     specimen = _felsic_form(rng, diameter_um, margin_um)
     # Light that vesicles too small to be seen scatter away, per um of glass (a guess, with the study's Intensity of
-    # about 87 in view): some in small fragments of pumice, less from 8 um on, none from 14 um; large plates are clear.
-    cloudy = rng.uniform(0.0, 0.08) * np.clip((14 - diameter_um) / 6, 0, 1)
+    # about 87 in view): most in the smallest fragments of pumice, less from 5 um on, none from 9 um.
+    cloudy = rng.uniform(0.06, 0.26) * np.clip((9 - diameter_um) / 4, 0, 1)
     glass_um = specimen.opd_um / np.float32(FELSIC_INDEX - WATER_INDEX)
     return replace(specimen, absorbance=specimen.absorbance + np.float32(cloudy) * glass_um)
 
@@ -72,7 +72,7 @@ def _felsic_form(rng: Rng, diameter_um: float, margin_um: float) -> Specimen:
     profile = softened(bevelled(depth, edge_um), rng.uniform(0.2, 0.4))
     profile *= 1 + np.float32(rng.uniform(0.0, 0.03)) * canvas.grain(rng, 7.0)
     body = thickness_um * profile
-    absorbance = np.float32(rng.uniform(0.0, 0.12)) * profile
+    absorbance = np.float32(rng.uniform(0.02, 0.18)) * profile
     if form == "pitted plate":
         _pit(rng, canvas, outline, body, absorbance, count=rng.poisson(0.09 * diameter_um**2 * rng.uniform(0.3, 2)))
     if rng.random() < _RIBBED_SHARE:
@@ -247,7 +247,7 @@ def _fluted(rng: Rng, diameter_um: float, margin_um: float) -> Specimen:
     canvas = canvas_around(ring, margin_um)
     mask = canvas.fill(ring)
     depth = canvas.depth_inside(mask)
-    thickness_um = float(min(rng.uniform(4, 9), 0.6 * diameter_um * width))
+    thickness_um = float(min(rng.uniform(3, 8), 0.5 * diameter_um * width))
     across = canvas.axes_um(angle)[1] + np.float32(0.5) * canvas.grain(rng, 9.0)
     # Two stripes at least, as far as they can be told apart.
     widest_um = max(1.9, min(4.0, 0.5 * diameter_um * width))
@@ -255,7 +255,7 @@ def _fluted(rng: Rng, diameter_um: float, margin_um: float) -> Specimen:
     waves = np.sin(turns) + np.float32(0.6) * np.sin(turns / np.float32(1.63) + np.float32(rng.uniform(0, 6)))
     body = thickness_um * rounded(depth, max(0.8, 0.35 * thickness_um))
     body *= 1 + np.float32(rng.uniform(0.06, 0.22)) * waves
-    absorbance = np.clip(waves, 0, None) * mask * np.float32(rng.uniform(0.05, 0.35))
+    absorbance = np.clip(waves, 0, None) * mask * np.float32(rng.uniform(0.0, 0.20))
     return Specimen(_path(np.maximum(body, 0), FELSIC_INDEX), absorbance, "fluted")
 
 
