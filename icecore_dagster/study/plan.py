@@ -134,11 +134,12 @@ def _network(task: str, architecture: str) -> Experiment:
 
 
 def _scored(task: str) -> Experiment:
+    stems = [f"{task}.scored", *([f"{task}.scored.summed"] if task in scored.SUMMED else [])]
     return Experiment(
         f"scored/{task}",
         f"Scored as ice is, {task.replace('_', ' ')}",
         partial(scored.scored_as_ice, task=task),
-        (f"{task}.scored.by_run.accuracy",),
+        tuple(f"{stem}.by_run.accuracy" for stem in stems),
     )
 
 

@@ -4,6 +4,8 @@ import json
 import shutil
 from dataclasses import replace
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from icecore_dagster.learning.features.sets import MEASURED
@@ -32,6 +34,9 @@ SLICE = (
     "networks/pollen/A4",
     f"networks/pollen/{DEFAULT_ARCHITECTURE}",
     "scored/pollen",
+    "trees/six_class/properties",
+    f"networks/six_class/{DEFAULT_ARCHITECTURE}",
+    "scored/six_class",
 )
 TINY = replace(QUICK, labelled=700, epochs=1, most_of_label=20)
 
@@ -76,8 +81,9 @@ def test_a_training_says_what_it_cost_beside_the_study(rows):
     assert rows["pollen.A4.seconds"]["published"] == 448
 
 
-def test_what_scoring_says_of_test_runs_is_the_mean_of_network_and_trees(rows, lab):
-    measured, bench, task = rows["pollen.scored.by_run.accuracy"], prepare_bench(lab, TINY), TASKS["pollen"]
+def _mean_of_both(lab: Laboratory, key: str) -> tuple[np.ndarray, np.ndarray]:
+    """Classes of a task's test particles, and their probabilities by network and trees."""
+    bench, task = prepare_bench(lab, TINY), TASKS[key]
     labelled = open_labelled_set(bench.lab)
     test = select_rows(labelled.table["label"], sides_of(labelled, SplitKind.BY_RUN), task)
     network = load_network(bench.lab.store.models / "cnn_model" / task.key / DEFAULT_ARCHITECTURE)
@@ -85,10 +91,25 @@ def test_what_scoring_says_of_test_runs_is_the_mean_of_network_and_trees(rows, l
     properties = feature_matrix(labelled.table, network.card.features)
     seen = run_on_rows(network.network, labelled.tensors, test.test, network.card.transform, properties)
     mean = (seen.probabilities + trees.probabilities(labelled.table.iloc[test.test])) / 2
-    accuracy = (mean.argmax(axis=1) == test.targets[test.test]).mean()
+    return np.array(task.classes)[test.targets[test.test]], mean
+
+
+def test_what_scoring_says_of_test_runs_is_the_mean_of_network_and_trees(rows, lab):
+    measured, (truth, mean) = rows["pollen.scored.by_run.accuracy"], _mean_of_both(lab, "pollen")
+    accuracy = (np.array(TASKS["pollen"].classes)[mean.argmax(axis=1)] == truth).mean()
     assert measured["ours"] == pytest.approx(accuracy, abs=1e-6)
     assert measured["low"] <= measured["ours"] <= measured["high"]
-    assert measured["n"] == len(test.test)
+    assert measured["n"] == len(truth)
+
+
+def test_six_classes_are_also_summed_up_into_three(rows, lab):
+    measured, (truth, mean) = rows["six_class.scored.summed.by_run.accuracy"], _mean_of_both(lab, "six_class")
+    kind_of = TASKS["three_class"].class_of
+    summed = pd.DataFrame(mean, columns=TASKS["six_class"].classes).T.groupby(kind_of).sum().T
+    accuracy = (summed.idxmax(axis=1).to_numpy() == [kind_of[label] for label in truth]).mean()
+    assert measured["task"] == "three_class"
+    assert measured["ours"] == pytest.approx(accuracy, abs=1e-6)
+    assert measured["low"] <= measured["ours"] <= measured["high"]
 
 
 def test_trees_that_saw_test_runs_are_not_scored_with(rows, lab):

@@ -4,20 +4,26 @@ from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from icecore_dagster.learning.labelled_set import LabelledSet, SplitKind, open_labelled_set, sides_of
 from icecore_dagster.learning.metrics import evaluate
 from icecore_dagster.learning.networks.training import select_rows
 from icecore_dagster.particles.intake.crops import BLOCK
-from icecore_dagster.particles.labels import TASKS
+from icecore_dagster.particles.labels import TASKS, Task
 from icecore_dagster.scoring.engine import ScoringModels, load_scoring_models, score_blocks
 from icecore_dagster.scoring.files import DEFAULT_ARCHITECTURE
 from icecore_dagster.study.bench import Bench
 from icecore_dagster.study.measurement import Measurement, of_classifier
 
+SUMMED = {"six_class": "three_class"}
+"""Tasks whose probabilities are also measured when summed up into the classes of a coarser task of the same labels."""
+
 
 def scored_as_ice(bench: Bench, task: str) -> Iterator[Measurement]:
     """What scoring says of test runs: the mean of the network that scores the ice and of LightGBM on the properties.
+
+    Where a coarser task has the same labels, the same answers summed up into its classes are measured too.
 
     Raises:
         ModelNotFoundError: one of the two was not trained for this task.
@@ -31,14 +37,29 @@ def scored_as_ice(bench: Bench, task: str) -> Iterator[Measurement]:
     of_test = ((labelled.table.iloc[some], [labelled.tensors.native(int(i)) for i in some]) for some in blocks)
     scored = score_blocks(of_test, models, anomaly=False, embedding=False)
     said = pd.concat([block.predictions for block in scored if block.predictions is not None])
-    metrics = evaluate(
-        rows.targets[rows.test],
-        said[[f"p_{name}" for name in TASKS[task].classes]].to_numpy(),
-        TASKS[task].classes,
-        np.asarray(labelled.table["run"], dtype=object)[rows.test],
-    )
+    probabilities = said[[f"p_{name}" for name in TASKS[task].classes]].to_numpy()
+    targets = rows.targets[rows.test]
+    runs = np.asarray(labelled.table["run"], dtype=object)[rows.test]
     model = f"mean of {DEFAULT_ARCHITECTURE} and LightGBM"
+    metrics = evaluate(targets, probabilities, TASKS[task].classes, runs)
     yield from of_classifier(f"{task}.scored.by_run", task, model, metrics, "by run")
+    if task in SUMMED:
+        coarse = TASKS[SUMMED[task]]
+        belongs = _membership(TASKS[task], coarse)
+        metrics = evaluate(belongs[targets].argmax(axis=1), probabilities @ belongs, coarse.classes, runs)
+        yield from of_classifier(
+            f"{task}.scored.summed.by_run", coarse.key, f"{model}, {_words(task)} summed", metrics, "by run"
+        )
+
+
+def _membership(fine: Task, coarse: Task) -> NDArray[np.float64]:
+    """Which class of the coarse task each class of the fine one belongs to, one-hot, (fine classes, coarse classes)."""
+    of_class = {fine.class_of[label]: name for label, name in coarse.class_of.items()}
+    return np.array([[float(of_class[one] == name) for name in coarse.classes] for one in fine.classes])
+
+
+def _words(task: str) -> str:
+    return task.replace("_class", " classes").replace("_", " ")
 
 
 def _refuse_those_that_saw_it(models: ScoringModels, labelled: LabelledSet) -> None:
