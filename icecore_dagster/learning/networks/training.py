@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+Precision = Literal["auto", "float32", "bfloat16"]
 _RISING = 0.2
 """Share of the steps over which the learning rate of a cycle rises."""
 
@@ -52,6 +53,8 @@ class TrainingConfig:
         seed: of initial weights, order, random changes and dropout.
         threads: of the processor; None for torch's choice. Other numbers of threads give other last digits.
         device: where to train; "auto" takes a CUDA device where there is one. Only "cpu" repeats to the last bit.
+        precision: of the products in a training step. "auto" takes bfloat16 on a processor that computes in it, which
+            more than halves the time there, and float32 elsewhere. Weights, losses and all measurements are float32.
     """
 
     epochs: int = 20
@@ -64,6 +67,7 @@ class TrainingConfig:
     seed: int = 0
     threads: int | None = None
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    precision: Precision = "auto"
 
 
 @dataclass(frozen=True)
@@ -93,7 +97,7 @@ class TrainedNetwork:
         architecture: key in the registry.
         features: columns of the properties that it reads, in order; none for a network on images alone.
         transform: how its images are prepared.
-        config: how it was trained.
+        config: how it was trained, with the precision that was taken.
         start: what the weights were before the training, "random" or the file that they came from.
         state: the best epoch's weights by name.
         history: one row an epoch: epoch, train_loss, validation_loss, validation_accuracy, seconds.
@@ -207,6 +211,7 @@ def train_network(
         return evaluate(rows.targets[side], found, task.classes, None if run_of is None else run_of[side])
 
     with torch_set_up(config.seed, config.threads, config.device) as device:
+        config = replace(config, precision=_precision_on(device, config.precision))
         network = build_network(architecture, len(task.classes))
         start = start_of(network, plan.backbone)
         measured = network.take_properties(properties, len(tensors))
@@ -233,7 +238,9 @@ def train_network(
                 beside = None if measured is None else measured[batch].to(device)
                 truth = torch.from_numpy(rows.targets[batch])
                 optimiser.zero_grad(set_to_none=True)
-                loss = cross_entropy(network(images.to(device), beside), truth.to(device))
+                with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
+                    given = network(images.to(device), beside)
+                loss = cross_entropy(given.float(), truth.to(device))
                 loss.backward()
                 optimiser.step()
                 schedule.step()
@@ -338,6 +345,16 @@ def _draw_evenly(members: np.ndarray, wanted: int, rng: np.random.Generator) -> 
     """So many rows of a class that none is drawn twice more often than another by more than once."""
     rounds = [rng.permutation(members) for _ in range(-(-wanted // len(members)))]
     return np.concatenate(rounds)[:wanted]
+
+
+def _precision_on(device: "torch.device", asked: Precision) -> Precision:
+    """The precision that was asked for, "auto" decided by what the device computes in."""
+    import torch
+
+    if asked != "auto":
+        return asked
+    able = torch.cpu.get_capabilities() if device.type == "cpu" else {}
+    return "bfloat16" if able.get("avx512_bf16") or able.get("amx_bf16") else "float32"
 
 
 @contextmanager

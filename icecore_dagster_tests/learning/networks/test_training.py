@@ -49,6 +49,20 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(drawn: Dra
     assert not torch.equal(trained.state["output.weight"], other.state["output.weight"])
 
 
+@pytest.mark.parametrize("able", [True, False])
+def test_the_precision_is_what_the_processor_computes_in(drawn: DrawnSet, monkeypatch, able: bool) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": able, "amx_bf16": False})
+    assert _train(drawn, epochs=1).config.precision == ("bfloat16" if able else "float32")
+
+
+def test_half_the_digits_teach_as_much_and_leave_whole_weights(drawn: DrawnSet) -> None:
+    whole, half = _train(drawn, precision="float32"), _train(drawn, precision="bfloat16")
+    assert half.test.accuracy >= 0.9
+    assert {value.dtype for value in half.state.values() if value.is_floating_point()} == {torch.float32}
+    assert half.history["train_loss"][0] == pytest.approx(whole.history["train_loss"][0], rel=0.02)
+    assert half.history["train_loss"][0] != whole.history["train_loss"][0]
+
+
 def test_images_can_be_prepared_otherwise_than_the_architecture_does(drawn: DrawnSet, trained: TrainedNetwork) -> None:
     mirrored = TransformSpec(horizontal_flip_probability=0.5, vertical_flip_probability=0.5)
     config = replace(CONFIG, epochs=1)

@@ -55,7 +55,7 @@ class NetworkConfig(dg.Config):
     deps=[synthetic_split, synthetic_tensors],
     partitions_def=networks,
     kinds={"torch"},
-    code_version="3",
+    code_version="4",
     description="Image networks of the study, and hybrids that read the FlowCam properties too, one partition a task "
     "and architecture, trained on the labelled particles.",
 )
