@@ -202,7 +202,7 @@ def _wall(rng: Rng, absorbance: Image, depth: Image) -> None:
     """Draw the wall's inner and outer surface as one or two faint pale lines along the rim, in place."""
     place = rng.uniform(0.9, 1.6)
     for _ in range(int(rng.integers(1, 3))):
-        line = np.exp(-(((depth - np.float32(place)) / np.float32(rng.uniform(0.25, 0.45))) ** 2)) * (depth > 0.3)
+        line = _at_depth(depth, place, rng.uniform(0.25, 0.45)) * (depth > 0.3)
         absorbance -= np.float32(rng.uniform(0.12, 0.5)) * line
         place += rng.uniform(0.8, 1.4)
 

@@ -48,7 +48,7 @@ def scored_as_ice(bench: Bench, task: str) -> Iterator[Measurement]:
         belongs = _membership(TASKS[task], coarse)
         metrics = evaluate(belongs[targets].argmax(axis=1), probabilities @ belongs, coarse.classes, runs)
         yield from of_classifier(
-            f"{task}.scored.summed.by_run", coarse.key, f"{model}, {_words(task)} summed", metrics, "by run"
+            f"{task}.scored.summed.by_run", coarse.key, f"{model}, {task.replace('_', ' ')} summed", metrics, "by run"
         )
 
 
@@ -56,10 +56,6 @@ def _membership(fine: Task, coarse: Task) -> NDArray[np.float64]:
     """Which class of the coarse task each class of the fine one belongs to, one-hot, (fine classes, coarse classes)."""
     of_class = {fine.class_of[label]: name for label, name in coarse.class_of.items()}
     return np.array([[float(of_class[one] == name) for name in coarse.classes] for one in fine.classes])
-
-
-def _words(task: str) -> str:
-    return task.replace("_class", " classes").replace("_", " ")
 
 
 def _refuse_those_that_saw_it(models: ScoringModels, labelled: LabelledSet) -> None:
