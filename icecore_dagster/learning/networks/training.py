@@ -53,8 +53,8 @@ class TrainingConfig:
         seed: of initial weights, order, random changes and dropout.
         threads: of the processor; None for torch's choice. Other numbers of threads give other last digits.
         device: where to train; "auto" takes a CUDA device where there is one. Only "cpu" repeats to the last bit.
-        precision: of the products in a training step. "auto" takes bfloat16 on a processor that computes in it, where it is
-            faster, and float32 elsewhere and on graphics cards. Weights, losses and all measurements are float32.
+        precision: of the products in a training step. "auto" takes bfloat16 on a processor that computes in it, where
+            it is faster, and float32 elsewhere and on graphics cards. Weights, losses and all measurements are float32.
     """
 
     epochs: int = 20
