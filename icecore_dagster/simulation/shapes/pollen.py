@@ -63,18 +63,18 @@ class OakPlan:
 
 ROBUR = OakPlan(
     "Quercus robur",
-    density=(1.13, 0.15),
+    density=(1.09, 0.14),
     skin=(0.0, 0.20),
     grain_um=(0.45, 1.10),
     grain_contrast=(0.08, 0.22),
     lobes=(0.010, 0.065),
-    opening=(0.5, 1.5),
-    mouth=(0.10, 0.40),
+    opening=(0.2, 1.4),
+    mouth=(0.04, 0.30),
     dent=(-0.02, 0.05),
 )
 SUBER = OakPlan(
     "Quercus suber",
-    density=(1.35, 0.29),
+    density=(1.42, 0.21),
     skin=(0.0, 0.7),
     grain_um=(0.45, 0.90),
     grain_contrast=(0.10, 0.30),
@@ -165,14 +165,14 @@ def hazel(rng: Rng, diameter_um: float, margin_um: float) -> Specimen:
     pores = 4 if rng.random() < 0.01 else 3
     angles = np.linspace(0, 2 * np.pi, 90, endpoint=False)
     turn = rng.uniform(0, 2 * np.pi)
-    pointed = rng.uniform(0.02, 0.075) if polar else rng.uniform(0.0, 0.02)
+    pointed = rng.uniform(0.02, 0.11) if polar else rng.uniform(0.0, 0.02)
     radius = wavy(rng, 90, range(2, 5), 0.03) * (1 + pointed * np.cos(pores * angles))
     flat = rng.uniform(0.9, 1.0) if polar else rng.uniform(0.72, 0.9)
     ring = turned(polar_outline(0.5 * diameter_um * radius) * [1, flat], turn)
     canvas = canvas_around(ring, margin_um)
     depth = canvas.depth_inside(canvas.fill(ring))
     inside = rounded(depth, rng.uniform(1.2, 2.4))
-    density = rng.uniform(0.75, 1.2)
+    density = rng.uniform(0.68, 1.15)
     absorbance = density * inside
     _wall(rng, absorbance, depth)
     absorbance += np.float32(rng.uniform(0.04, 0.14)) * canvas.grain(rng, rng.uniform(1.0, 3)) * inside
@@ -278,7 +278,7 @@ def _oncus(
     """Put the pale lens under a pore, in place."""
     long_um = rng.uniform(0.19, 0.30) * diameter_um
     short_um = rng.uniform(0.45, 0.8) * long_um
-    place = rng.uniform(0.26, 0.36) * diameter_um
+    place = rng.uniform(0.26, 0.39) * diameter_um
     angles = np.linspace(0, 2 * np.pi, 24, endpoint=False)
     ring = np.column_stack([short_um * np.cos(angles), long_um * np.sin(angles)])
     ring = turned(ring + np.array([place, 0.0]), tip_rad + rng.normal(0, 0.06))
@@ -297,6 +297,6 @@ def _oncus(
 def _pale_middle(rng: Rng, canvas: Canvas, absorbance: Image, turn: float, diameter_um: float, pores: int) -> None:
     """Lighten the middle of a grain seen along its axis, where the onci leave a concave triangle, in place."""
     angles = np.linspace(0, 2 * np.pi, 36, endpoint=False)
-    radius = rng.uniform(0.08, 0.18) * diameter_um * (1 - rng.uniform(0.2, 0.5) * np.cos(pores * angles))
+    radius = rng.uniform(0.08, 0.24) * diameter_um * (1 - rng.uniform(0.2, 0.5) * np.cos(pores * angles))
     area = rounded(canvas.depth_inside(canvas.fill(turned(polar_outline(radius), turn))), 1.5)
     absorbance *= 1 - np.float32(rng.uniform(0.45, 1.1)) * area
