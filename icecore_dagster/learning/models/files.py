@@ -111,12 +111,12 @@ def export_network(network: "ParticleNetwork", transform: TransformSpec, feature
     """
     import torch
 
-    from icecore_dagster.learning.networks.modules import Answers
+    from icecore_dagster.learning.networks.modules import Answers, with_pooled_rows
 
     examples = {"images": torch.zeros(BATCH_SIZE, 1, transform.size_px, transform.size_px, dtype=torch.uint8)}
     if features:
         examples["properties"] = torch.zeros(BATCH_SIZE, len(features))
-    answers = Answers(network.cpu(), transform.grey_mean, transform.grey_sd)
+    answers = Answers(with_pooled_rows(network.cpu()), transform.grey_mean, transform.grey_sd)
     return export_graph(answers, examples, ("probabilities", "embeddings"))
 
 

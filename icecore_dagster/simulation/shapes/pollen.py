@@ -34,14 +34,15 @@ class OakPlan:
     suber, as in the published crop, or coarser. That Quercus suber is darker and rounder is published too. That its
     furrows open less and that it varies more from grain to grain in darkness and size are plausible guesses, as are all
     ranges. Both were drawn with one published crop of each in view, and with the study's Sigma Intensity of about 20
-    and its share of oaks taken for each other.
+    and its share of oaks taken for each other; that furrows of robur may be as narrow and as closed as those of suber
+    was chosen after networks had taken the crop of robur, whose only furrow is thin, for suber.
 
     Attributes:
         kind: species.
         density: mean and standard deviation between grains of the absorbance in the middle.
         skin: range of what is added to it where the content is seen along its own rim. Of grains in focus the greys 20
-            and 10 px inside the rim lie about those of published edge profiles: 73 +- 8 and 58 +- 12 below the
-            background for robur (published 70 and 61), 83 +- 11 and 71 +- 13 for suber (published 81 and 86).
+            and 10 px inside the rim lie about those of published edge profiles: 73 +- 7 and 58 +- 12 below the
+            background for robur (published 70 and 61), 86 +- 9 and 73 +- 12 for suber (published 81 and 86).
         grain_um: range of the size of the wall's granules, um.
         grain_contrast: range of the standard deviation of absorbance by granules.
         lobes: range of the relative depth of the three lobes of the outline.

@@ -7,7 +7,7 @@ import torch
 from torchvision.models import ResNet18_Weights, resnet18
 
 from icecore_dagster.learning.networks.architectures import build_network
-from icecore_dagster.learning.networks.modules import PropertyBranch, start_of
+from icecore_dagster.learning.networks.modules import PooledRows, PropertyBranch, start_of, with_pooled_rows
 
 
 def _scaled(branch: PropertyBranch, values: list[list[float]]) -> np.ndarray:
@@ -43,6 +43,29 @@ def test_scoring_does_not_change_the_scale() -> None:
     before = network.measured.mean.clone()
     network.eval()(torch.zeros(2, 1, 128, 128), torch.full((2, 34), 5.0))
     assert torch.equal(network.measured.mean, before)
+
+
+@pytest.mark.parametrize("side", [20, 21])
+def test_rows_pooled_within_a_convolution_are_those_pooled_after_it(side: int) -> None:
+    torch.manual_seed(1)
+    convolution, images = torch.nn.Conv2d(2, 3, 5), torch.randn(4, 2, side, side)
+    with torch.no_grad():
+        expected = torch.nn.functional.max_pool2d(convolution(images).relu(), 2)
+        found = PooledRows(convolution)(images)
+    assert float(expected.max()) > 0
+    torch.testing.assert_close(found, expected)
+
+
+def test_only_a_first_block_of_large_kernels_is_computed_so_and_the_network_is_left_as_it_is() -> None:
+    network = build_network("A3", 6).eval()
+    images = torch.randn(2, 1, 128, 128)
+    folded = with_pooled_rows(network)
+    assert isinstance(folded.body.conv_1, PooledRows)
+    assert isinstance(network.body.conv_1, torch.nn.Conv2d)
+    with torch.no_grad():
+        torch.testing.assert_close(folded(images), network(images))
+    for other in ("K1", "hybrid_strided"):
+        assert isinstance(with_pooled_rows(build_network(other, 6)).body.conv_1, torch.nn.Conv2d)
 
 
 @pytest.fixture
