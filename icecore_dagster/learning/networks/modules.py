@@ -164,8 +164,8 @@ class PooledRows(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """From (n, c, h, w) to (n, width, (h - kernel + 1) // 2, (w - kernel + 1) // 2)."""
-        upper, lower = self.both(images).chunk(2, dim=1)
-        return nn.functional.max_pool2d(torch.maximum(upper, lower), (1, 2)).relu()
+        upper, lower = nn.functional.max_pool2d(self.both(images), (1, 2)).relu().chunk(2, dim=1)
+        return torch.maximum(upper, lower)
 
 
 def with_pooled_rows(network: ParticleNetwork) -> ParticleNetwork:

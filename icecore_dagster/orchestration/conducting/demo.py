@@ -105,7 +105,7 @@ def run_demo(lab: Laboratory, size: DemoSize) -> dict[str, float]:
         Seconds spent in each stage, and in all.
 
     Raises:
-        OrchestrationError: a run failed; the message says which and why.
+        OrchestrationError: a run failed, or results that Dagster knows of are gone; the message says which and why.
     """
     seconds: dict[str, float] = {}
     began = time.monotonic()
@@ -113,6 +113,7 @@ def run_demo(lab: Laboratory, size: DemoSize) -> dict[str, float]:
     _timed(seconds, "draw labelled runs", draw)
     with conductor(lab) as dagster:
         dagster.settle()  # what an interrupted demonstration had queued
+        require_results(lab, dagster)
         _timed(seconds, "read labelled runs", lambda: _run_if_missing(dagster, prepare_labelled.name, LABELLED_ASSETS))
         _timed(seconds, "train", lambda: _train(dagster, size))
         _timed(seconds, "draw ice runs", lambda: _draw_ice(lab, size))
@@ -121,6 +122,20 @@ def run_demo(lab: Laboratory, size: DemoSize) -> dict[str, float]:
         _timed(seconds, "report and map", lambda: _report(dagster, size))
     seconds["in all"] = time.monotonic() - began
     return seconds
+
+
+def require_results(lab: Laboratory, dagster: Conductor) -> None:
+    """Make sure that the labelled particles are there if Dagster's records say that they have been made.
+
+    Raises:
+        OrchestrationError: they are not: somebody has deleted the results and left the records.
+    """
+    first = LABELLED_ASSETS[0]
+    if dagster.is_made(first) and not lab.store.table(first).exists():
+        raise OrchestrationError(
+            f"{lab.store.table(first)} is missing, though Dagster's records in {lab.dagster_home} say that it has been "
+            "made; delete that folder too, and the demonstration makes everything anew"
+        )
 
 
 def _timed(seconds: dict[str, float], stage: str, work: Callable[[], object]) -> None:
