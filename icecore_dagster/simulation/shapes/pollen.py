@@ -173,7 +173,7 @@ def hazel(rng: Rng, diameter_um: float, margin_um: float) -> Specimen:
     canvas = canvas_around(ring, margin_um)
     depth = canvas.depth_inside(canvas.fill(ring))
     inside = rounded(depth, rng.uniform(1.2, 2.4))
-    density = rng.uniform(0.68, 1.15)
+    density = rng.uniform(0.75, 1.32)
     absorbance = density * inside
     _wall(rng, absorbance, depth)
     absorbance += np.float32(rng.uniform(0.04, 0.14)) * canvas.grain(rng, rng.uniform(1.0, 3)) * inside

@@ -47,7 +47,7 @@ def felsic(rng: Rng, diameter_um: float, margin_um: float) -> Specimen:
     specimen = _felsic_form(rng, diameter_um, margin_um)
     # Light that vesicles too small to be seen scatter away, per um of glass (a guess, with the study's Intensity of
     # about 87 in view): most in the smallest fragments of pumice, less from 5 um on, none from 9 um.
-    cloudy = rng.uniform(0.06, 0.26) * np.clip((9 - diameter_um) / 4, 0, 1)
+    cloudy = rng.uniform(0.03, 0.21) * np.clip((9 - diameter_um) / 4, 0, 1)
     glass_um = specimen.opd_um / np.float32(FELSIC_INDEX - WATER_INDEX)
     return replace(specimen, absorbance=specimen.absorbance + np.float32(cloudy) * glass_um)
 
@@ -255,7 +255,7 @@ def _fluted(rng: Rng, diameter_um: float, margin_um: float) -> Specimen:
     waves = np.sin(turns) + np.float32(0.6) * np.sin(turns / np.float32(1.63) + np.float32(rng.uniform(0, 6)))
     body = thickness_um * rounded(depth, max(0.8, 0.35 * thickness_um))
     body *= 1 + np.float32(rng.uniform(0.06, 0.22)) * waves
-    absorbance = np.clip(waves, 0, None) * mask * np.float32(rng.uniform(0.0, 0.20))
+    absorbance = np.clip(waves, 0, None) * mask * np.float32(rng.uniform(0.0, 0.13))
     return Specimen(_path(np.maximum(body, 0), FELSIC_INDEX), absorbance, "fluted")
 
 
