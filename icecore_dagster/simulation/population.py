@@ -96,8 +96,9 @@ BLURRED_SHARE = 0.45
 contamination/blurry; the share is a guess)."""
 _BLURRED_MATERIALS = {"camp": 0.45, "grim": 0.35, "corylus": 0.1, "qrob": 0.1}
 """What the blurred ones are (a guess)."""
-_BLURRED_FROM_UM = 18.0
-"""Depth from which a particle is called blurred: its edges are three times as wide as in focus."""
+_BLURRED_FROM_UM = 24.0
+"""Depth from which a particle is called blurred: light has spread over 5 um and more, so that the outline of a
+large plate, too, is no longer to be made out (a guess)."""
 
 STUDY_COUNTS = {"dust": 30_363, "camp": 60_640, "grim": 14_793, "corylus": 7_900, "qrob": 10_837, "qsub": 11_490}
 """Particles of each class in the study's labelled set, from the rows of its published confusion matrix (136,022 in all;
