@@ -32,7 +32,7 @@ class ForestConfig:
         threads: of the processor; None for one.
     """
 
-    trees: int = 200
+    trees: int = 100
     particles_a_tree: int = 256
     seed: int = 0
     threads: int | None = None
