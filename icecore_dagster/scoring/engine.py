@@ -1,14 +1,13 @@
 """Scoring a stream of particles: images and properties in, predictions, anomaly scores and embeddings out.
 
 One pass through the network serves predictions and embeddings. While the network looks at one block, the next is
-being read and the last is being finished; memory is bounded by these three, and a particle's scores do not depend on
-the block that it came in.
+being read and the last is being finished; memory is bounded by these few, and a particle's scores do not depend on the
+block that it came in.
 """
 
 import logging
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from upath import UPath
 
 from icecore_dagster.learning.features.sets import MEASURED
 from icecore_dagster.learning.maps import place_on_map
+from icecore_dagster.learning.models.ahead import ahead
 from icecore_dagster.learning.models.autoencoder_file import ScoringAutoencoder, load_scoring_autoencoder
 from icecore_dagster.learning.models.card import ModelMismatchError, check_fits, current_hash
 from icecore_dagster.learning.models.files import (
@@ -163,7 +163,7 @@ def score_blocks(
 ) -> Iterator[ScoredBlock]:
     """Score particles block by block, in the order in which they come.
 
-    Up to three blocks are in memory: blocks are taken ahead of what has been scored, in a thread of their own.
+    Up to three blocks are in memory: the network begins one before the last one is finished, and another is read ahead.
 
     Args:
         blocks: for each block the particles (particle_id and the models' features, one row a particle) and their crops
@@ -183,35 +183,20 @@ def score_blocks(
     _check_loaded(models, predictions, anomaly, embedding)
     network = models.network if predictions or embedding else None
     autoencoder = models.autoencoder if anomaly else None
-    source = iter(blocks)
     # The network keeps every processor busy; more threads for the rest only take turns with it.
     threads, most = ThreadpoolController(), {"openmp": 1} if network else None
-
-    def prepare_next() -> _Prepared | None:
-        block = next(source, None)
-        return None if block is None else _prepared(*block, network)
-
-    def finish(prepared: _Prepared, looking: "Future[_Seen]") -> ScoredBlock:
-        seen, particles = looking.result(), prepared.particles
+    prepared = ahead((_prepared(*block, network) for block in blocks), "read")
+    for block, seen in _looked_at(prepared, network, autoencoder):
+        particles = block.particles
         with threads.limit(limits=most):
-            return ScoredBlock(
+            scored = ScoredBlock(
                 predictions=_predictions(particles, seen.network, models) if predictions else None,
                 anomaly=_anomaly(particles, seen.errors, models) if anomaly and models.forest else None,
                 embedding=_embedding(particles, seen.network, models.map)
                 if embedding and seen.network and models.map
                 else None,
             )
-
-    with ThreadPoolExecutor(1, "read") as reading, ThreadPoolExecutor(1, "look") as looking:
-        begun: deque[tuple[_Prepared, Future[_Seen]]] = deque()
-        coming = reading.submit(prepare_next)
-        while (prepared := coming.result()) is not None:
-            coming = reading.submit(prepare_next)
-            begun.append((prepared, looking.submit(_look, prepared, network, autoencoder)))
-            if len(begun) > 1:
-                yield finish(*begun.popleft())
-        while begun:
-            yield finish(*begun.popleft())
+        yield scored
 
 
 def background_classes(task: Task) -> tuple[str, ...]:
@@ -265,20 +250,43 @@ def _prepared(particles: pd.DataFrame, crops: Crops | None, model: ScoringNetwor
     return _Prepared(particles, np.array(rows, dtype=np.intp), images, properties)
 
 
-def _look(prepared: _Prepared, model: ScoringNetwork | None, autoencoder: ScoringAutoencoder | None) -> _Seen:
-    n, rows = len(prepared.particles), prepared.with_image
-    seen = None
-    if model is not None:
-        seen = NetworkOutput(
-            np.full((n, len(model.card.classes)), np.nan, dtype=np.float32),
-            np.full((n, model.embedding_width), np.nan, dtype=np.float32),
-        )
-        if len(rows):
-            seen.probabilities[rows], seen.embeddings[rows] = model.run(prepared.images, prepared.properties)
-    errors = np.full(n, np.nan)
-    if autoencoder is not None and len(rows):
-        errors[rows] = autoencoder.reconstruct(prepared.images).errors
-    return _Seen(seen, errors)
+def _looked_at(
+    blocks: Iterator[_Prepared], model: ScoringNetwork | None, autoencoder: ScoringAutoencoder | None
+) -> Iterator[tuple[_Prepared, _Seen]]:
+    """Each block with what the networks make of it; the network computes the next one while one is finished."""
+    if model is None:
+        yield from ((block, _Seen(None, _errors(block, autoencoder))) for block in blocks)
+        return
+    begun: deque[tuple[_Prepared, np.ndarray]] = deque()
+
+    def inputs() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        for block in blocks:
+            begun.append((block, _errors(block, autoencoder)))
+            yield block.images, block.properties
+
+    for found in model.run_each(inputs()):
+        block, errors = begun.popleft()
+        yield block, _Seen(_for_all(block, found), errors)
+
+
+def _for_all(block: _Prepared, found: NetworkOutput) -> NetworkOutput:
+    """What was found in a block's images, with rows for particles without one."""
+    n, rows = len(block.particles), block.with_image
+    if len(rows) == n:
+        return found
+    every = NetworkOutput(
+        np.full((n, found.probabilities.shape[1]), np.nan, dtype=np.float32),
+        np.full((n, found.embeddings.shape[1]), np.nan, dtype=np.float32),
+    )
+    every.probabilities[rows], every.embeddings[rows] = found
+    return every
+
+
+def _errors(block: _Prepared, autoencoder: ScoringAutoencoder | None) -> np.ndarray:
+    errors = np.full(len(block.particles), np.nan)
+    if autoencoder is not None and len(block.with_image):
+        errors[block.with_image] = autoencoder.reconstruct(block.images).errors
+    return errors
 
 
 def _predictions(particles: pd.DataFrame, seen: NetworkOutput | None, models: ScoringModels) -> pd.DataFrame:

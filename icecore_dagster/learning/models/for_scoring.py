@@ -1,5 +1,6 @@
 """Image networks as scoring needs them: exported when they were trained, so that torch is not imported to score."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from upath import UPath
 
 from icecore_dagster.learning.models.card import ModelCard, load_exported
 from icecore_dagster.learning.models.files import load_network
-from icecore_dagster.learning.models.graphs import Graph, TorchGraph, has_gpu, open_graph
+from icecore_dagster.learning.models.graphs import Arrays, Graph, TorchGraph, has_gpu, open_graph
 from icecore_dagster.learning.networks.architectures import NetworkOutput
 
 
@@ -31,11 +32,17 @@ class ScoringNetwork:
             images: uint8 (n, size, size), squashed by `tensors.to_network_input`.
             properties: float (n, f), the columns that the card names, NaN where missing.
         """
+        return next(self.run_each([(images, properties)]))
+
+    def run_each(self, blocks: Iterable[tuple[np.ndarray, np.ndarray]]) -> Iterator[NetworkOutput]:
+        """Pass one block of particles after the other through the network; each as in `run`, in their order."""
+        for found in self.graph.run_each(map(self._inputs, blocks)):
+            yield NetworkOutput(found["probabilities"], found["embeddings"])
+
+    def _inputs(self, block: tuple[np.ndarray, np.ndarray]) -> Arrays:
+        images, properties = block
         inputs = {"images": images[:, None]}
-        if self.card.features:
-            inputs["properties"] = properties.astype(np.float32)
-        found = self.graph.run(inputs)
-        return NetworkOutput(found["probabilities"], found["embeddings"])
+        return inputs | ({"properties": properties.astype(np.float32)} if self.card.features else {})
 
 
 def load_scoring_network(root: UPath | Path) -> ScoringNetwork:

@@ -8,17 +8,23 @@ import importlib.util
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
+
+from icecore_dagster.learning.models.ahead import ahead
 
 if TYPE_CHECKING:
     import openvino
     import torch
 
 BATCH_SIZE = 64
+_REQUESTS_A_STREAM = 4
+"""One batch is computed and the others wait, enough of them for the time that what was found takes to be used."""
 
 Arrays = dict[str, np.ndarray]
 
@@ -32,6 +38,9 @@ class Graph(Protocol):
 
     def run(self, inputs: Arrays) -> Arrays:
         """Outputs (n, ...) of inputs (n, ...)."""
+
+    def run_each(self, blocks: Iterable[Arrays]) -> Iterator[Arrays]:
+        """Outputs of one block of inputs after the other; the next is computed while one is being used."""
 
 
 def export_graph(module: "torch.nn.Module", examples: "dict[str, torch.Tensor]", outputs: Sequence[str]) -> bytes:
@@ -97,25 +106,63 @@ class OpenVinoGraph:
             "PERFORMANCE_HINT": "THROUGHPUT",
         }
         core = openvino.Core()
-        self._compiled = core.compile_model(core.read_model(exported), "CPU", settings)
-        self._queue = openvino.AsyncInferQueue(self._compiled)
-        self._names = [port.any_name for port in self._compiled.outputs]
-        self.shapes = {port.any_name: tuple(port.shape)[1:] for port in self._compiled.outputs}
+        compiled = core.compile_model(core.read_model(exported), "CPU", settings)
+        requests = _REQUESTS_A_STREAM * compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
+        self._requests = [compiled.create_infer_request() for _ in range(requests)]
+        self._names = [port.any_name for port in compiled.outputs]
+        self.shapes = {port.any_name: tuple(port.shape)[1:] for port in compiled.outputs}
 
     def run(self, inputs: Arrays) -> Arrays:
         """Outputs (n, ...) of inputs (n, ...)."""
-        found = _room_for(self, inputs)
+        return next(self.run_each([inputs]))
 
-        def keep(request: "openvino.InferRequest", start: int) -> None:
+    def run_each(self, blocks: Iterable[Arrays]) -> Iterator[Arrays]:
+        """Outputs of one block of inputs after the other; the next is computed while one is being used.
+
+        A block is begun before the last batches of the one before it are done, so that no processor waits for them.
+        """
+        idle, busy = deque(self._requests), deque[_Batch]()
+
+        def collected() -> Iterator[Arrays]:
+            """Take the oldest batch; give its block if that was the last of it."""
+            oldest = busy.popleft()
+            oldest.request.wait()
             for i, name in enumerate(self._names):
-                part = found[name][start : start + BATCH_SIZE]
-                part[:] = request.get_output_tensor(i).data[: len(part)]
+                part = oldest.found[name][oldest.start : oldest.start + BATCH_SIZE]
+                part[:] = oldest.request.get_output_tensor(i).data[: len(part)]
+            idle.append(oldest.request)
+            if oldest.last:
+                yield oldest.found
 
-        self._queue.set_callback(keep)
-        for start, batch in _batches(inputs):
-            self._queue.start_async(batch, start)
-        self._queue.wait_all()
-        return found
+        try:
+            for inputs in blocks:
+                found, rows = _room_for(self, inputs), _rows(inputs)
+                for start, values in _batches(inputs):
+                    if not idle:
+                        yield from collected()
+                    request = idle.popleft()
+                    request.start_async(values)
+                    busy.append(_Batch(request, found, start, last=start + BATCH_SIZE >= rows))
+                # No more than one block is left begun, none before one without rows.
+                while sum(batch.last for batch in busy) > min(rows, 1):
+                    yield from collected()
+                if rows == 0:
+                    yield found
+            while busy:
+                yield from collected()
+        finally:
+            for batch in busy:
+                batch.request.wait()
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """What a request computes: rows of a block from `start` on, for its outputs `found`."""
+
+    request: "openvino.InferRequest"
+    found: Arrays
+    start: int
+    last: bool
 
 
 class OnnxRuntimeGraph:
@@ -142,6 +189,10 @@ class OnnxRuntimeGraph:
                 part = found[name][start : start + BATCH_SIZE]
                 part[:] = values[: len(part)]
         return found
+
+    def run_each(self, blocks: Iterable[Arrays]) -> Iterator[Arrays]:
+        """Outputs of one block of inputs after the other; the next is computed while one is being used."""
+        return ahead(map(self.run, blocks), "look")
 
 
 class TorchGraph:
@@ -171,6 +222,10 @@ class TorchGraph:
                     part[:] = values[: len(part)].cpu().numpy()
         return found
 
+    def run_each(self, blocks: Iterable[Arrays]) -> Iterator[Arrays]:
+        """Outputs of one block of inputs after the other; the next is computed while one is being used."""
+        return ahead(map(self.run, blocks), "look")
+
 
 def _openvino() -> ModuleType:
     """OpenVINO without its telemetry, which would report to its maker that it has been imported, and from where."""
@@ -182,13 +237,16 @@ def _openvino() -> ModuleType:
 
 
 def _room_for(graph: Graph, inputs: Arrays) -> Arrays:
-    rows = len(next(iter(inputs.values())))
-    return {name: np.empty((rows, *shape), np.float32) for name, shape in graph.shapes.items()}
+    return {name: np.empty((_rows(inputs), *shape), np.float32) for name, shape in graph.shapes.items()}
+
+
+def _rows(inputs: Arrays) -> int:
+    return len(next(iter(inputs.values())))
 
 
 def _batches(inputs: Arrays) -> Iterator[tuple[int, Arrays]]:
     """Start and inputs of each batch, the last filled up with zeros."""
-    rows = len(next(iter(inputs.values())))
+    rows = _rows(inputs)
     for start in range(0, rows, BATCH_SIZE):
         batch = {name: values[start : start + BATCH_SIZE] for name, values in inputs.items()}
         lacking = start + BATCH_SIZE - rows

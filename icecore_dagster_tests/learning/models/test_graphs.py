@@ -1,5 +1,7 @@
+import itertools
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -48,6 +50,36 @@ def test_a_row_has_the_same_result_alone(known) -> None:
         np.testing.assert_allclose(alone["embeddings"], whole["embeddings"][row : row + 1], rtol=1e-5, atol=1e-6)
     nothing = graph.run({name: values[:0] for name, values in inputs.items()})
     assert nothing["probabilities"].shape == (0, 6)
+
+
+@pytest.mark.parametrize("engine", [graphs.OpenVinoGraph, graphs.OnnxRuntimeGraph])
+def test_blocks_one_after_the_other_have_the_results_of_all_at_once(known, engine) -> None:
+    exported, inputs, _ = known
+    graph = engine(exported)
+    whole = graph.run(inputs)
+    ends = [0, 3, 3, 3 + graphs.BATCH_SIZE, PARTICLES, PARTICLES]
+    blocks = [{name: values[a:b] for name, values in inputs.items()} for a, b in itertools.pairwise(ends)]
+    found = list(graph.run_each(iter(blocks)))
+    assert [len(part["embeddings"]) for part in found] == list(np.diff(ends))
+    for name, values in whole.items():
+        np.testing.assert_allclose(np.concatenate([part[name] for part in found]), values, rtol=1e-5, atol=1e-6)
+    assert list(graph.run_each([])) == []
+
+
+def test_a_failed_source_of_blocks_is_told_and_leaves_the_graph_fit_for_use(known) -> None:
+    exported, inputs, _ = known
+    graph = graphs.OpenVinoGraph(exported)
+
+    def broken() -> Iterator[graphs.Arrays]:
+        yield inputs
+        raise OSError("disk gone")
+
+    with pytest.raises(OSError, match="disk gone"):
+        list(graph.run_each(broken()))
+    abandoned = graph.run_each([inputs] * 3)
+    next(abandoned)
+    abandoned.close()
+    assert graph.run(inputs)["probabilities"].shape == (PARTICLES, 6)
 
 
 def test_without_openvino_the_other_engine_is_taken_and_without_both_it_is_said(known, monkeypatch) -> None:
