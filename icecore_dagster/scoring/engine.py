@@ -1,7 +1,7 @@
 """Scoring a stream of particles: images and properties in, predictions, anomaly scores and embeddings out.
 
-One pass through the network serves predictions and embeddings. While the network looks at one block, the next is
-being read and the last is being finished; memory is bounded by these few, and a particle's scores do not depend on the
+One pass through the network serves predictions and embeddings. While one block is being finished, the network looks at
+the next and the one after it is read; memory is bounded by these three, and a particle's scores do not depend on the
 block that it came in.
 """
 
