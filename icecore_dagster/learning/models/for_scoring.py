@@ -20,11 +20,6 @@ class ScoringNetwork:
     card: ModelCard
     graph: Graph
 
-    @property
-    def embedding_width(self) -> int:
-        """Numbers in an embedding."""
-        return self.graph.shapes["embeddings"][0]
-
     def run(self, images: np.ndarray, properties: np.ndarray) -> NetworkOutput:
         """Pass particles through the network.
 

@@ -22,9 +22,11 @@ if TYPE_CHECKING:
     import openvino
     import torch
 
-BATCH_SIZE = 64
-_REQUESTS_A_STREAM = 4
-"""One batch is computed and the others wait, enough of them for the time that what was found takes to be used."""
+BATCH_SIZE = 8
+"""Particles in a batch of an exported graph: what a layer makes of so few stays in the processor's cache."""
+_GPU_BATCH_SIZE = 64
+_BEGUN_PARTICLES = 512
+"""So many are given to OpenVINO at a time: work enough for the time that it takes to use what it has found."""
 
 Arrays = dict[str, np.ndarray]
 
@@ -107,7 +109,8 @@ class OpenVinoGraph:
         }
         core = openvino.Core()
         compiled = core.compile_model(core.read_model(exported), "CPU", settings)
-        requests = _REQUESTS_A_STREAM * compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
+        self._batch_size = int(compiled.inputs[0].shape[0])
+        requests = max(_BEGUN_PARTICLES // self._batch_size, compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
         self._requests = [compiled.create_infer_request() for _ in range(requests)]
         self._names = [port.any_name for port in compiled.outputs]
         self.shapes = {port.any_name: tuple(port.shape)[1:] for port in compiled.outputs}
@@ -128,7 +131,7 @@ class OpenVinoGraph:
             oldest = busy.popleft()
             oldest.request.wait()
             for i, name in enumerate(self._names):
-                part = oldest.found[name][oldest.start : oldest.start + BATCH_SIZE]
+                part = oldest.found[name][oldest.start : oldest.start + self._batch_size]
                 part[:] = oldest.request.get_output_tensor(i).data[: len(part)]
             idle.append(oldest.request)
             if oldest.last:
@@ -137,12 +140,12 @@ class OpenVinoGraph:
         try:
             for inputs in blocks:
                 found, rows = _room_for(self, inputs), _rows(inputs)
-                for start, values in _batches(inputs):
+                for start, values in _batches(inputs, self._batch_size):
                     if not idle:
                         yield from collected()
                     request = idle.popleft()
                     request.start_async(values)
-                    busy.append(_Batch(request, found, start, last=start + BATCH_SIZE >= rows))
+                    busy.append(_Batch(request, found, start, last=start + self._batch_size >= rows))
                 # No more than one block is left begun, none before one without rows.
                 while sum(batch.last for batch in busy) > min(rows, 1):
                     yield from collected()
@@ -178,15 +181,16 @@ class OnnxRuntimeGraph:
         import onnxruntime
 
         self._session = onnxruntime.InferenceSession(exported, providers=["CPUExecutionProvider"])
+        self._batch_size = int(self._session.get_inputs()[0].shape[0])
         self._names = [port.name for port in self._session.get_outputs()]
         self.shapes = {port.name: tuple(port.shape)[1:] for port in self._session.get_outputs()}
 
     def run(self, inputs: Arrays) -> Arrays:
         """Outputs (n, ...) of inputs (n, ...)."""
         found = _room_for(self, inputs)
-        for start, batch in _batches(inputs):
+        for start, batch in _batches(inputs, self._batch_size):
             for name, values in zip(self._names, self._session.run(self._names, batch), strict=True):
-                part = found[name][start : start + BATCH_SIZE]
+                part = found[name][start : start + self._batch_size]
                 part[:] = values[: len(part)]
         return found
 
@@ -215,10 +219,10 @@ class TorchGraph:
 
         found = _room_for(self, inputs)
         with torch.inference_mode():
-            for start, batch in _batches(inputs):
+            for start, batch in _batches(inputs, _GPU_BATCH_SIZE):
                 given = (torch.tensor(values).to(self._device) for values in batch.values())
                 for name, values in zip(self.shapes, self._module(*given), strict=True):
-                    part = found[name][start : start + BATCH_SIZE]
+                    part = found[name][start : start + _GPU_BATCH_SIZE]
                     part[:] = values[: len(part)].cpu().numpy()
         return found
 
@@ -244,12 +248,12 @@ def _rows(inputs: Arrays) -> int:
     return len(next(iter(inputs.values())))
 
 
-def _batches(inputs: Arrays) -> Iterator[tuple[int, Arrays]]:
+def _batches(inputs: Arrays, size: int) -> Iterator[tuple[int, Arrays]]:
     """Start and inputs of each batch, the last filled up with zeros."""
     rows = _rows(inputs)
-    for start in range(0, rows, BATCH_SIZE):
-        batch = {name: values[start : start + BATCH_SIZE] for name, values in inputs.items()}
-        lacking = start + BATCH_SIZE - rows
+    for start in range(0, rows, size):
+        batch = {name: values[start : start + size] for name, values in inputs.items()}
+        lacking = start + size - rows
         if lacking > 0:
             batch = {
                 name: np.concatenate([values, np.zeros((lacking, *values.shape[1:]), values.dtype)])

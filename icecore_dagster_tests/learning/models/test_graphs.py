@@ -11,7 +11,7 @@ from icecore_dagster.learning.models import graphs
 from icecore_dagster.learning.models.files import export_network
 from icecore_dagster.learning.networks.architectures import ARCHITECTURES, architecture_of, build_network, run_network
 
-PARTICLES = graphs.BATCH_SIZE + 7
+PARTICLES = 8 * graphs.BATCH_SIZE + 7
 
 
 @pytest.fixture(scope="module", params=list(ARCHITECTURES))
@@ -57,13 +57,24 @@ def test_blocks_one_after_the_other_have_the_results_of_all_at_once(known, engin
     exported, inputs, _ = known
     graph = engine(exported)
     whole = graph.run(inputs)
-    ends = [0, 3, 3, 3 + graphs.BATCH_SIZE, PARTICLES, PARTICLES]
+    ends = [0, 3, 3, 3 + 2 * graphs.BATCH_SIZE, PARTICLES, PARTICLES]
     blocks = [{name: values[a:b] for name, values in inputs.items()} for a, b in itertools.pairwise(ends)]
     found = list(graph.run_each(iter(blocks)))
     assert [len(part["embeddings"]) for part in found] == list(np.diff(ends))
     for name, values in whole.items():
         np.testing.assert_allclose(np.concatenate([part[name] for part in found]), values, rtol=1e-5, atol=1e-6)
     assert list(graph.run_each([])) == []
+
+
+@pytest.mark.parametrize("engine", [graphs.OpenVinoGraph, graphs.OnnxRuntimeGraph])
+def test_a_graph_exported_with_larger_batches_is_still_computed(engine, monkeypatch) -> None:
+    network, transform = build_network("A3", 6).eval(), architecture_of("A3").transform
+    images = np.random.default_rng(5).integers(0, 256, (PARTICLES, 1, 128, 128), dtype=np.uint8)
+    now = engine(export_network(network, transform, ())).run({"images": images})
+    monkeypatch.setattr("icecore_dagster.learning.models.files.BATCH_SIZE", 64)
+    before = engine(export_network(network, transform, ())).run({"images": images})
+    for name, values in before.items():
+        np.testing.assert_allclose(now[name], values, rtol=1e-5, atol=1e-5)
 
 
 def test_a_failed_source_of_blocks_is_told_and_leaves_the_graph_fit_for_use(known) -> None:
