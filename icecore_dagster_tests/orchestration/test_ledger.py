@@ -45,9 +45,10 @@ def test_a_search_shows_its_trials_and_the_network_takes_its_configuration(bench
     assert metadata["configuration"].value == "quick"
     assert "data:image/png;base64," in metadata["history"].value
     searched = metadata["learning_rate"].value
-    wanted = {"cnn_model": {"config": {"epochs": 1, "configuration": "quick"}}}
+    wanted = {"cnn_model": {"config": {"epochs": 1, "configuration": "quick", "precision": "float32"}}}
     bench.make("cnn_model", partition=f"A4|{task}", configured=wanted, raise_on_error=False)
     (card,) = (bench.lab.data / "results" / "models" / "cnn_model" / task / "A4").glob("*/card.json")
-    assert json.loads(card.read_bytes())["config"]["learning_rate"] == searched
+    config = json.loads(card.read_bytes())["config"]
+    assert (config["learning_rate"], config["precision"]) == (searched, "float32")
     refused = bench.make("cnn_model", partition=f"K1|{task}", configured=wanted, raise_on_error=False)
     assert not refused.success

@@ -6,7 +6,7 @@ from pydantic import Field
 from icecore_dagster.learning.labelled_set import SplitKind
 from icecore_dagster.learning.networks.fit import fit_network
 from icecore_dagster.learning.networks.leaderboard import DecidedBy, keep_leaderboard
-from icecore_dagster.learning.networks.training import TrainingConfig
+from icecore_dagster.learning.networks.training import Precision, TrainingConfig
 from icecore_dagster.learning.search.configuration import training_with
 from icecore_dagster.orchestration.assets.declare import MODELS_GROUP, OWNERS, half_of_the_cores, model_asset
 from icecore_dagster.orchestration.assets.labelled import synthetic_split, synthetic_tensors
@@ -48,6 +48,9 @@ class NetworkConfig(dg.Config):
     seed: int = Field(default=0, description="Of initial weights, order and random changes")
     threads: int = Field(
         default_factory=half_of_the_cores, ge=1, description="Cores to use; two models train at a time"
+    )
+    precision: Precision = Field(
+        default="auto", description="Of the products in a step; auto takes bfloat16 where the processor computes in it"
     )
 
 
