@@ -57,9 +57,9 @@ def test_every_candidate_is_there_with_id_scores_and_place(page, scored_core):
     words = _words(page)
     for particle_id in scored_core.ranking["particle_id"].head(60):
         assert f" {particle_id} " in words
-    assert scored_core.ranking["particle_id"].iloc[60] not in words
+    assert f" {scored_core.ranking['particle_id'].iloc[60]} " not in words
     first = scored_core.ranking.iloc[0]
-    card = words[words.index(first["particle_id"]) :][:400]
+    card = words[words.index(f" {first['particle_id']} ") :][:400]
     assert f"anomaly score −{abs(first['anomaly_score']):.3f}" in card
     assert "interest 0.960" in card
     assert f"frame {first['source_frame']}, x 300, y 200 px" in card
