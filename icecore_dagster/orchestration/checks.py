@@ -11,7 +11,7 @@ import dagster as dg
 
 from icecore_dagster.learning.models.card import load_model
 from icecore_dagster.learning.quality import good_enough
-from icecore_dagster.orchestration.metadata import table_head
+from icecore_dagster.orchestration.metadata import numbers, table_head
 from icecore_dagster.orchestration.partitions import cell_of, cells, classifier_of, classifiers, network_of, networks
 from icecore_dagster.orchestration.resources import LaboratoryResource
 from icecore_dagster.particles.intake.cells import UNREADABLE
@@ -30,9 +30,7 @@ SEGMENT_CHECKS: dict[str, str] = {
 
 def as_result(name: str, asset: str, outcome: Outcome) -> dg.AssetCheckResult:
     """A domain answer as Dagster shows it."""
-    metadata: dict[str, dg.MetadataValue] = {
-        key: dg.MetadataValue.float(float(value)) for key, value in outcome.numbers.items()
-    }
+    metadata = numbers({key: float(value) for key, value in outcome.numbers.items()})
     if not outcome.evidence.empty:
         metadata["evidence"] = table_head(outcome.evidence)
     return dg.AssetCheckResult(

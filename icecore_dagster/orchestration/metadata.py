@@ -19,6 +19,8 @@ HEAD_ROWS = 5
 HEAD_COLUMNS = 12
 PICTURE_PX = 1_000
 """Widest picture that the UI shows whole on a screen of 1,366 px."""
+DIGITS = 5
+"""Significant digits of a number in the UI; tables and model cards have them all."""
 
 
 def table_head(frame: pd.DataFrame, rows: int = HEAD_ROWS) -> dg.MetadataValue:
@@ -63,7 +65,7 @@ def stored_at(path: UPath | Path) -> dg.MetadataValue:
 
 
 def numbers(values: Mapping[str, object]) -> dict[str, dg.MetadataValue]:
-    """Plain facts as metadata, each in its own type; what is unknown says so."""
+    """Plain facts as metadata, each in its own type and no longer than `DIGITS`; what is unknown says so."""
     shown: dict[str, dg.MetadataValue] = {}
     for key, value in values.items():
         if isinstance(value, bool):
@@ -71,7 +73,7 @@ def numbers(values: Mapping[str, object]) -> dict[str, dg.MetadataValue]:
         elif isinstance(value, int):
             shown[key] = dg.MetadataValue.int(value)
         elif isinstance(value, float):
-            shown[key] = dg.MetadataValue.float(value)
+            shown[key] = dg.MetadataValue.float(float(f"{value:.{DIGITS}g}"))
         else:
             shown[key] = dg.MetadataValue.text("unknown" if value is None else str(value))
     return shown

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 BATCH_SIZE = 8
 """Particles in a batch of an exported graph: what a layer makes of so few stays in the processor's cache."""
 _GPU_BATCH_SIZE = 64
+"""The same for a network on a GPU, which a batch of 8 would leave idle."""
 _BEGUN_PARTICLES = 512
 """So many are given to OpenVINO at a time: work enough for the time that it takes to use what it has found."""
 

@@ -82,9 +82,7 @@ def _described(lab: Laboratory, table: Table, core: str, segment: str, scored: S
             "dagster/row_count": scored.rows,
             **numbers({f"{kind} model": version[:12] for kind, version in scored.models.items()}),
             **energy_facts(scored.energy),
-            "particles a second": dg.MetadataValue.float(
-                (scored.rows - scored.kept) / max(scored.energy.seconds, 1e-9)
-            ),
+            **numbers({"particles a second": (scored.rows - scored.kept) / max(scored.energy.seconds, 1e-9)}),
             "head": table_head(first_rows(target, HEAD_ROWS)),
             "picture": picture(score_figure(table.name, shown, TASKS[SCORED_BY.task].classes), table.row),
             "file": stored_at(target),
