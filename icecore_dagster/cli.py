@@ -395,6 +395,8 @@ def study(
         return
     done = run_study(_laboratory(data), quick=quick, only=only or (), again=again)
     console.print(f"{sum(len(record.measurements) for record in done.records)} figures: {done.page}")
+    if done.open:
+        console.print(f"{len(done.open)} of {len(study_plan())} experiments are still to be measured: {done.command}")
     failed = [record for record in done.records if record.trouble]
     if failed:
         reasons = "; ".join(f"{record.experiment}: {record.trouble}" for record in failed)

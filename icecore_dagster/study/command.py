@@ -9,7 +9,7 @@ from icecore_dagster.particles.laboratory import Laboratory
 from icecore_dagster.study.bench import FULL, QUICK, prepare_bench
 from icecore_dagster.study.page import write_study_page
 from icecore_dagster.study.plan import SECTIONS, study_plan
-from icecore_dagster.study.runner import Experiment, Record, StudyError, record_path, run_experiments
+from icecore_dagster.study.runner import Experiment, Record, StudyError, kept_record, run_experiments
 
 
 @dataclass(frozen=True)
@@ -18,8 +18,8 @@ class StudyDone:
 
     Attributes:
         page: the comparison page; `study.json` lies beside it.
-        records: of every experiment that has been measured so far.
-        open: keys of those that have not.
+        records: of every experiment that has been measured so far on these particles.
+        open: keys of those that have not, or have failed.
         command: that makes the page again.
     """
 
@@ -49,7 +49,7 @@ def run_study(
     chosen = chosen_experiments(plan, only)
     bench = prepare_bench(lab, size, country)
     run_experiments(bench, chosen, again=again)
-    stored = {experiment.key: Record.load(record_path(bench, experiment.key)) for experiment in plan}
+    stored = {experiment.key: kept_record(bench, experiment.key) for experiment in plan}
     records = tuple(record for record in stored.values() if record)
     page = bench.lab.store.report("study.html")
     command = "icecore study --quick" if quick else "icecore study"

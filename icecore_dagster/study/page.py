@@ -114,6 +114,7 @@ def _render(
                     ],
                 }
             )
+    measured = {record.experiment for record in records}
     return (
         environment()
         .get_template(TEMPLATE)
@@ -121,20 +122,23 @@ def _render(
             command=command,
             data=bench.data,
             sections=shown,
-            facts=_facts(bench, records, rows),
+            facts=_facts(bench, experiments, records, rows),
             troubles=[(record.experiment, record.trouble) for record in records if record.trouble],
+            waiting=[(titles[key], f"{command} --only {key}") for key in titles if key not in measured],
         )
     )
 
 
-def _facts(bench: Bench, records: Sequence[Record], rows: list[dict[str, Any]]) -> list[tuple[str, str]]:
+def _facts(
+    bench: Bench, experiments: Sequence[Experiment], records: Sequence[Record], rows: list[dict[str, Any]]
+) -> list[tuple[str, str]]:
     particles = [row["ours"] for row in rows if row["id"] == "labelled.particles"]
     hours = sum(record.seconds for record in records) / 3600
     return [
         ("Labelled particles", f"{count(particles[0]) if particles else UNKNOWN} {bench.data}"),
         ("Figures", count(len(rows))),
         ("with a published one", count(sum(row["published"] is not None for row in rows))),
-        ("Experiments", f"{sum(not r.trouble for r in records)} of {len(records)}"),
+        ("Experiments", f"{sum(not r.trouble for r in records)} of {len(experiments)}"),
         ("Time measured", f"{number(hours)} h"),
     ]
 

@@ -1,5 +1,6 @@
 """Running a study: one experiment after the other, each kept as soon as it is measured, so that a kill loses one."""
 
+import json
 import logging
 import time
 from collections.abc import Callable, Iterable
@@ -48,18 +49,16 @@ def run_experiments(bench: Bench, experiments: Iterable[Experiment], *, again: b
     Returns:
         One record an experiment, in order.
     """
-    conditions = {"size": asdict(bench.size), "data_version": bench.version}
     records = []
     bar = tqdm(list(experiments), desc="study", unit="experiment")
     for experiment in bar:
         bar.set_postfix_str(experiment.key)
-        path = record_path(bench, experiment.key)
-        known = Record.load(path)
-        if known and not again and not known.trouble and _same(known.conditions, conditions):
+        known = kept_record(bench, experiment.key)
+        if known and not again and not known.trouble:
             records.append(known)
             continue
-        records.append(_measured(experiment, bench, conditions))
-        records[-1].save(path)
+        records.append(_measured(experiment, bench))
+        records[-1].save(record_path(bench, experiment.key))
         if records[-1].trouble:
             tqdm.write(f"{experiment.key}: {records[-1].trouble}")
     return records
@@ -70,7 +69,18 @@ def record_path(bench: Bench, key: str) -> UPath:
     return bench.lab.store.root / "study" / f"{key.replace('/', '.')}.json"
 
 
-def _measured(experiment: Experiment, bench: Bench, conditions: dict) -> Record:
+def kept_record(bench: Bench, key: str) -> Record | None:
+    """What an experiment gave on these particles at this size; None if it has not been asked of them."""
+    known = Record.load(record_path(bench, key))
+    return known if known and known.conditions == _conditions(bench) else None
+
+
+def _conditions(bench: Bench) -> dict:
+    """What a record holds for, as JSON has it: tuples are lists there."""
+    return json.loads(json.dumps({"size": asdict(bench.size), "data_version": bench.version}))
+
+
+def _measured(experiment: Experiment, bench: Bench) -> Record:
     began = time.monotonic()
     try:
         measured = tuple(experiment.measure(bench))
@@ -81,11 +91,4 @@ def _measured(experiment: Experiment, bench: Bench, conditions: dict) -> Record:
     except (ValueError, OSError, RuntimeError, ArithmeticError, LookupError) as error:
         log.exception("%s failed", experiment.key)
         measured, trouble = (), f"{type(error).__name__}: {error}"
-    return Record(experiment.key, conditions, bench.data, time.monotonic() - began, measured, trouble)
-
-
-def _same(known: dict, conditions: dict) -> bool:
-    """Conditions as JSON has them: tuples are lists there."""
-    import json
-
-    return known == json.loads(json.dumps(conditions))
+    return Record(experiment.key, _conditions(bench), bench.data, time.monotonic() - began, measured, trouble)

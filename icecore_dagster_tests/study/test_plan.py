@@ -11,7 +11,7 @@ from icecore_dagster.study.measurement import Measurement, Record
 from icecore_dagster.study.page import study_rows, write_study_page
 from icecore_dagster.study.plan import SECTIONS, study_plan
 from icecore_dagster.study.published import PUBLISHED
-from icecore_dagster.study.runner import Experiment, StudyError, record_path, run_experiments
+from icecore_dagster.study.runner import Experiment, StudyError, kept_record, record_path, run_experiments
 
 PLAN = study_plan()
 
@@ -67,6 +67,7 @@ def test_other_data_is_measured_anew(bench, monkeypatch):
     calls: list[str] = []
     run_experiments(bench, [_counted("a", calls)])
     monkeypatch.setattr(Bench, "version", "of other particles")
+    assert kept_record(bench, "a") is None
     run_experiments(bench, [_counted("a", calls)])
     assert calls == ["a", "a"]
 
@@ -105,6 +106,7 @@ def test_the_page_and_its_json_hold_every_figure_beside_the_published_one(bench,
         Experiment("networks/six_class/A3", "A3", lambda bench: [other]),
     ]
     records = run_experiments(bench, experiments)
+    experiments.append(Experiment("few_labels", "Few examples", lambda bench: []))
     page = bench.lab.store.report("study.html")
     write_study_page(bench, experiments, records, SECTIONS, page, "icecore study --quick")
     rows = json.loads(page.with_name("study.json").read_text())
@@ -115,4 +117,6 @@ def test_the_page_and_its_json_hold_every_figure_beside_the_published_one(bench,
     html = page.read_text()
     for row in rows:
         assert row["command"] in html and f'id="{row["id"]}"' in html
+    assert "<dd>2 of 3</dd>" in html
+    assert "1 experiment is not measured yet" in html and "icecore study --quick --only few_labels" in html
     assert "0.909" in html and "0.0216\u00a0kWh" in html and "data:image/png;base64" in html
