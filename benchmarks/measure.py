@@ -45,8 +45,14 @@ def show(rows: Sequence[Mapping[str, str | float | None]], title: str) -> None:
     for name, value in rows[0].items():
         table.add_column(name, justify="left" if isinstance(value, str) else "right")
     for row in rows:
-        table.add_row(*("–" if v is None else f"{v:,.2f}" if isinstance(v, float) else str(v) for v in row.values()))
+        table.add_row(*(_cell(value) for value in row.values()))
     Console(width=140).print(table)
+
+
+def _cell(value: str | float | None) -> str:
+    if isinstance(value, float):
+        return f"{value:,.2f}" if abs(value) >= 1 else f"{value:.3g}"
+    return "–" if value is None else str(value)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 FOLDER = Path(__file__).parent
-RESULTS, GROWTH, PROJECT = FOLDER / "results.json", FOLDER / "growth.json", FOLDER / "project.json"
+RESULTS, GROWTH = FOLDER / "results.json", FOLDER / "growth.json"
+PROJECT, TRAINING = FOLDER / "project.json", FOLDER / "training.json"
 PAGE = FOLDER / "results.html"
 TEMPLATE = FOLDER / "results.html.j2"
 TITLES = {
@@ -82,6 +83,19 @@ def write_page() -> Path:
                 "runs, rows of its tables, and seconds of all runs together; the middle one of three segments in each.",
                 "figure": None,
                 **_shown(pd.DataFrame(project["rows"])),
+            }
+        )
+    training = json.loads(TRAINING.read_text(encoding="utf-8")) if TRAINING.exists() else {}
+    if training.get("rows"):
+        sections.append(
+            {
+                "title": "A whole training",
+                "command": "python -m benchmarks.scale.training",
+                "text": f"A3 and the study's loop on the same images, with {training['validation']:,} others, of other "
+                "runs, to judge it: accuracy of the epoch that is kept, of the study's loop that of its best. The "
+                f"study's own 20 epochs took {training['study_kwh']} kWh.",
+                "figure": None,
+                **_shown(pd.DataFrame(training["rows"])),
             }
         )
     machine = found.get("machine") or growth.get("machine")

@@ -119,14 +119,19 @@ def set_up(folder: Path) -> Laboratory:
 
 def train_all(lab: Laboratory, task: str, architecture: str) -> None:
     """Draw labelled particles and train what scores ice, one epoch: what it costs matters here, not what it says."""
-    simulate_labelled(lab.labelled, particles=LABELLED, seed=1, progress=False)
-    keep_labelled(lab, set())
-    keep_split(lab)
-    keep_tensors(lab)
+    keep_drawn(lab, LABELLED)
     fit_network(lab, task, architecture, TrainingConfig(epochs=1))
     fit_trees(lab, task, TreesConfig())
     fit_forest(lab, ForestConfig())
     fit_labelled_map(lab, task, architecture, MapConfig(), most=1_200, seed=0)
+
+
+def keep_drawn(lab: Laboratory, particles: int, *, progress: bool = False) -> None:
+    """Draw labelled particles, measure and divide them, and keep their images as tensors."""
+    simulate_labelled(lab.labelled, particles=particles, seed=1, progress=progress)
+    keep_labelled(lab, set())
+    keep_split(lab)
+    keep_tensors(lab)
 
 
 def _apart(way: str, folder: Path) -> Found:
