@@ -27,7 +27,7 @@ from icecore_dagster.simulation.writer.run_folder import RunWriter
 
 log = logging.getLogger(__name__)
 
-SIMULATOR_VERSION = 14
+SIMULATOR_VERSION = 15
 """Raised whenever the same seed gives other bytes; runs of another version are drawn again."""
 GRIP_CORES = ("GRIP_3046", "GRIP_3136", "GRIP_3303", "GRIP_3306")
 """The four cores of the study."""

@@ -35,14 +35,15 @@ class OakPlan:
     furrows open less and that it varies more from grain to grain in darkness and size are plausible guesses, as are all
     ranges. Both were drawn with one published crop of each in view, and with the study's Sigma Intensity of about 20
     and its share of oaks taken for each other; that furrows of robur may be as narrow and as closed as those of suber
-    was chosen after networks had taken the crop of robur, whose only furrow is thin, for suber.
+    was chosen after networks had taken the crop of robur, whose only furrow is thin, for suber. How much darker suber is
+    along the rim of its content follows the published crop: the mean greys do not tell of it, an image does.
 
     Attributes:
         kind: species.
         density: mean and standard deviation between grains of the absorbance in the middle.
         skin: range of what is added to it where the content is seen along its own rim. Of grains in focus the greys 20
-            and 10 px inside the rim lie about those of published edge profiles: 73 +- 7 and 58 +- 12 below the
-            background for robur (published 70 and 61), 86 +- 9 and 73 +- 12 for suber (published 81 and 86).
+            and 10 px inside the rim lie about those of published edge profiles: 73 +- 8 and 59 +- 12 below the
+            background for robur (published 70 and 61), 84 +- 9 and 80 +- 13 for suber (published 81 and 86).
         grain_um: range of the size of the wall's granules, um.
         grain_contrast: range of the standard deviation of absorbance by granules.
         lobes: range of the relative depth of the three lobes of the outline.
@@ -64,7 +65,7 @@ class OakPlan:
 
 ROBUR = OakPlan(
     "Quercus robur",
-    density=(1.09, 0.14),
+    density=(1.09, 0.15),
     skin=(0.0, 0.20),
     grain_um=(0.45, 1.10),
     grain_contrast=(0.08, 0.22),
@@ -75,8 +76,8 @@ ROBUR = OakPlan(
 )
 SUBER = OakPlan(
     "Quercus suber",
-    density=(1.42, 0.21),
-    skin=(0.0, 0.7),
+    density=(1.33, 0.21),
+    skin=(0.7, 1.7),
     grain_um=(0.45, 0.90),
     grain_contrast=(0.10, 0.30),
     lobes=(0.000, 0.030),
