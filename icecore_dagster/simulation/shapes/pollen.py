@@ -35,8 +35,8 @@ class OakPlan:
     furrows open less and that it varies more from grain to grain in darkness and size are plausible guesses, as are all
     ranges. Both were drawn with one published crop of each in view, and with the study's Sigma Intensity of about 20
     and its share of oaks taken for each other; that furrows of robur may be as narrow and as closed as those of suber
-    was chosen after networks had taken the crop of robur, whose only furrow is thin, for suber. How much darker suber is
-    along the rim of its content follows the published crop: the mean greys do not tell of it, an image does.
+    was chosen after networks had taken the crop of robur, whose only furrow is thin, for suber. How dark suber is along
+    the rim of its content follows its published crop: the mean grey hardly tells of it, an image does.
 
     Attributes:
         kind: species.
