@@ -96,7 +96,7 @@ def classification_intervals(
     return {name: interval_of(of_draws) for name, of_draws in values.items()}
 
 
-def recall_intervals(
+def called_intervals(
     targets: np.ndarray,
     predicted: np.ndarray,
     runs: Collection[str],
@@ -104,12 +104,21 @@ def recall_intervals(
     *,
     draws: int = DRAWS,
     seed: int = 0,
-) -> list[Interval | None]:
-    """Interval of each class's recall, None for a class that does not occur; arguments as `confusions_by_run`."""
+) -> list[list[Interval]]:
+    """Intervals of the share of each class that is called each class, its recall among them.
+
+    Arguments as `confusions_by_run`.
+
+    Returns:
+        One list a class, with an interval for each class that its particles may be called; empty for a class that does
+        not occur.
+    """
     drawn = confusions_by_run(targets, predicted, runs, n_classes, draws=draws, seed=seed)
     of_class = drawn.sum(axis=2)
     return [
-        interval_of(drawn[:, true, true] / of_class[:, true]) if of_class[0, true] else None
+        [interval_of(drawn[:, true, called] / of_class[:, true]) for called in range(n_classes)]
+        if of_class[0, true]
+        else []
         for true in range(n_classes)
     ]
 

@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict
 from icecore_dagster.learning.intervals import (
     Interval,
     calibration_interval,
+    called_intervals,
     classification_intervals,
-    recall_intervals,
 )
 
 CALIBRATION_BINS = 15
@@ -32,7 +32,8 @@ class ClassScore(BaseModel):
         precision: share of those called the class that are of it; 0 if none was called it.
         recall: share of those of the class that were called it; None if there are none.
         f1: harmonic mean of both; None if there are none.
-        recall_interval: 95 % interval of the recall by the bootstrap by run; None where the runs were not told.
+        called: 95 % intervals of the share of its particles that were called each class, by the bootstrap by run; empty
+            where the runs were not told, or where there are none.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -41,7 +42,7 @@ class ClassScore(BaseModel):
     precision: float
     recall: float | None
     f1: float | None
-    recall_interval: Interval | None = None
+    called: dict[str, Interval] = {}
 
 
 class ClassificationMetrics(BaseModel):
@@ -103,14 +104,14 @@ def evaluate(
         targets, predicted, labels=indices, zero_division=0.0
     )
     occurs = support > 0
-    spread = [None] * len(classes) if runs is None else recall_intervals(targets, predicted, runs, len(classes))
+    spread = [[]] * len(classes) if runs is None else called_intervals(targets, predicted, runs, len(classes))
     by_class = {
         name: ClassScore(
             support=int(support[i]),
             precision=float(precision[i]),
             recall=float(recall[i]) if occurs[i] else None,
             f1=float(f1[i]) if occurs[i] else None,
-            recall_interval=spread[i],
+            called=dict(zip(classes, spread[i], strict=True)) if spread[i] else {},
         )
         for i, name in enumerate(classes)
     }

@@ -6,7 +6,7 @@ from typing import Any
 
 from upath import UPath
 
-from icecore_dagster.learning.metrics import MEASURES, ClassificationMetrics, ClassScore
+from icecore_dagster.learning.metrics import MEASURES, ClassificationMetrics
 from icecore_dagster.particles.tables.store import atomic_file
 
 
@@ -109,17 +109,25 @@ def of_classifier(
     return figures
 
 
-def recall_of(id_: str, task: str, model: str, words: str, score: ClassScore) -> Measurement:
-    """The recall of a class that occurs, with its interval."""
-    assert score.recall is not None, "a class that does not occur has no recall"
-    bounds = score.recall_interval
+def share_called(
+    id_: str, task: str, model: str, words: str, metrics: ClassificationMetrics, true: str, called: str
+) -> Measurement:
+    """The share of a class's particles that were called a class, with its interval; of the class itself its recall.
+
+    Raises:
+        ValueError: there are no particles of the class.
+    """
+    row = metrics.confusion[metrics.classes.index(true)]
+    if not sum(row):
+        raise ValueError(f"no test particles of {true}: what they were called cannot be measured")
+    bounds = metrics.by_class[true].called.get(called)
     return Measurement(
         id_,
         task,
         model,
         words,
-        score.recall,
+        row[metrics.classes.index(called)] / sum(row),
         low=bounds.low if bounds else None,
         high=bounds.high if bounds else None,
-        n=score.support,
+        n=sum(row),
     )

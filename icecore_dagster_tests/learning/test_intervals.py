@@ -5,9 +5,9 @@ import pytest
 
 from icecore_dagster.learning.intervals import (
     calibration_interval,
+    called_intervals,
     classification_intervals,
     confusions_by_run,
-    recall_intervals,
 )
 from icecore_dagster.learning.metrics import evaluate, expected_calibration_error
 
@@ -42,13 +42,16 @@ def test_one_run_a_class_still_has_the_spread_of_its_particles():
     assert 0.02 < found.high - found.low < 0.2
 
 
-def test_each_recall_has_its_own_interval():
+def test_each_share_of_a_class_that_is_called_another_has_its_own_interval():
     targets, predicted, runs = _two_classes(3, 40, [2, 4, 6])
-    first, second, absent = recall_intervals(targets, predicted, runs, 3)
-    assert first.low < 0.9 < first.high and second.low < 0.9 < second.high
-    assert absent is None
-    by_class = evaluate(targets, np.eye(2)[predicted], ("a", "b"), runs).by_class
-    assert by_class["a"].recall_interval == first
+    (right, wrong, never), (_, other, _), absent = called_intervals(targets, predicted, runs, 3)
+    assert right.low < 0.9 < right.high and other.low < 0.9 < other.high
+    assert wrong.low == pytest.approx(1 - right.high) and wrong.high == pytest.approx(1 - right.low)
+    assert never.low == never.high == 0
+    assert absent == []
+    known = evaluate(targets, np.eye(3)[predicted], ("a", "b", "c"), runs).by_class
+    assert known["a"].called == {"a": right, "b": wrong, "c": never} and known["c"].called == {}
+    assert evaluate(targets, np.eye(3)[predicted], ("a", "b", "c")).by_class["a"].called == {}
 
 
 def test_every_drawn_matrix_keeps_each_class():

@@ -2,12 +2,14 @@
 
 import json
 
+import numpy as np
 import pytest
 
+from icecore_dagster.learning.metrics import evaluate
 from icecore_dagster.particles.laboratory import Laboratory
 from icecore_dagster.study.bench import QUICK, SIMULATED, Bench
 from icecore_dagster.study.command import chosen_experiments
-from icecore_dagster.study.measurement import Measurement, Record
+from icecore_dagster.study.measurement import Measurement, Record, share_called
 from icecore_dagster.study.page import study_rows, write_study_page
 from icecore_dagster.study.plan import SECTIONS, study_plan
 from icecore_dagster.study.published import PUBLISHED
@@ -120,3 +122,16 @@ def test_the_page_and_its_json_hold_every_figure_beside_the_published_one(bench,
     assert "<dd>2 of 3</dd>" in html
     assert "1 experiment is not measured yet" in html and "icecore study --quick --only few_labels" in html
     assert "0.909" in html and "0.0216\u00a0kWh" in html and "data:image/png;base64" in html
+
+
+def test_the_share_of_a_class_called_another_has_its_interval_and_needs_particles_of_the_class():
+    targets, said = np.repeat([0, 1], 100), np.repeat([0, 1, 0, 1], [80, 20, 10, 90])
+    runs = [f"{target}_{i % 4}" for i, target in enumerate(targets)]
+    metrics = evaluate(targets, np.eye(3)[said], ("qrob", "qsub", "cont"), runs)
+    one = share_called(
+        "six_class.A3.qrob_called_qsub", "six_class", "A3", "robur called suber", metrics, "qrob", "qsub"
+    )
+    assert one.ours == 0.2 and one.n == 100
+    assert one.low is not None and one.high is not None and 0.05 < one.low < 0.2 < one.high < 0.35
+    with pytest.raises(ValueError, match="no test particles of cont"):
+        share_called("x", "six_class", "A3", "recall of cont", metrics, "cont", "cont")

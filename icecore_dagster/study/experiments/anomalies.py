@@ -8,7 +8,7 @@ from icecore_dagster.learning.anomaly.forest import ForestConfig
 from icecore_dagster.learning.anomaly.reconstruction import AutoencoderConfig
 from icecore_dagster.learning.anomaly.separation import Separation
 from icecore_dagster.study.bench import Bench
-from icecore_dagster.study.measurement import Measurement, of_classifier, recall_of
+from icecore_dagster.study.measurement import Measurement, of_classifier, share_called
 
 
 def isolation_forest(bench: Bench) -> Iterator[Measurement]:
@@ -69,17 +69,7 @@ def augmentation(bench: Bench) -> Iterator[Measurement]:
     effect = measure_augmentation(bench.lab, config, country=bench.country)
     note = f"{config.drawn} drawn images of {effect.label} beside {effect.real} real ones"
     for name, metrics in (("without", effect.without), ("with", effect.with_drawn)):
-        yield from of_classifier(
-            f"augmentation.{name}",
-            config.task,
-            f"{config.architecture} {name} drawn images",
-            metrics,
-            "by run",
-            note=note,
-        )
-        score = metrics.by_class[effect.label]
-        if score.recall is not None:
-            words = f"recall of {effect.label}, by run"
-            yield recall_of(
-                f"augmentation.{name}.recall", config.task, f"{config.architecture} {name} drawn images", words, score
-            )
+        stem, model, label = f"augmentation.{name}", f"{config.architecture} {name} drawn images", effect.label
+        yield from of_classifier(stem, config.task, model, metrics, "by run", note=note)
+        words = f"recall of {label}, by run"
+        yield share_called(f"{stem}.recall", config.task, model, words, metrics, label, label)

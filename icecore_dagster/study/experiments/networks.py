@@ -13,7 +13,7 @@ from icecore_dagster.learning.networks.training import TrainingConfig
 from icecore_dagster.particles.labels import TASKS
 from icecore_dagster.scoring.files import DEFAULT_ARCHITECTURE
 from icecore_dagster.study.bench import Bench
-from icecore_dagster.study.measurement import Measurement, of_classifier, recall_of
+from icecore_dagster.study.measurement import Measurement, of_classifier, share_called
 from icecore_dagster.study.published import PUBLISHED
 
 FOUR_GROUPS = {"dust": "dust", "camp": "tephra", "grim": "tephra", "cont": "contamination"} | dict.fromkeys(
@@ -93,9 +93,9 @@ def _follow_up(stem: str, task: str, architecture: str, metrics: ClassificationM
         right,
         n=metrics.particles,
     )
-    for name, score in metrics.by_class.items():
-        if score.recall is not None:
-            yield recall_of(f"{stem}.recall.{name}", task, architecture, f"recall of {name}, by image", score)
+    for name in metrics.classes:
+        words = f"recall of {name}, by image"
+        yield share_called(f"{stem}.recall.{name}", task, architecture, words, metrics, name, name)
 
 
 def energy_of(stem: str, task: str, model: str, use: EnergyUse, epochs: int) -> Iterator[Measurement]:

@@ -2,14 +2,11 @@
 
 from collections.abc import Iterator
 
-import numpy as np
-
 from icecore_dagster.learning.dense.fit import fit_dense
 from icecore_dagster.learning.dense.training import DenseConfig
 from icecore_dagster.learning.features.sets import feature_set_of
 from icecore_dagster.learning.features.transfer import keep_transfer_features
 from icecore_dagster.learning.labelled_set import SplitKind
-from icecore_dagster.learning.metrics import ClassificationMetrics
 from icecore_dagster.learning.realism.difficulty import measure_difficulty
 from icecore_dagster.learning.trees.boosting import Loss, TreesConfig
 from icecore_dagster.learning.trees.fit import fit_trees
@@ -17,7 +14,7 @@ from icecore_dagster.particles.labels import TASKS
 from icecore_dagster.particles.tables.schemas import SYNTHETIC_PARTICLES
 from icecore_dagster.particles.tables.store import read_table
 from icecore_dagster.study.bench import Bench
-from icecore_dagster.study.measurement import Measurement, of_classifier, recall_of
+from icecore_dagster.study.measurement import Measurement, of_classifier, share_called
 
 SPLITS = {SplitKind.BY_IMAGE: "by_image", SplitKind.BY_RUN: "by_run"}
 """By run comes last, so that the model left in use is the one by run."""
@@ -30,24 +27,12 @@ def default_trees(bench: Bench, task: str) -> Iterator[Measurement]:
     metrics = measure_difficulty(table, TASKS[task])
     stem, model = f"{task}.lightgbm.properties.default", "LightGBM, default settings, properties"
     yield from of_classifier(stem, task, model, metrics, "70/30 by image")
-    for name, score in metrics.by_class.items():
-        if score.recall is not None:
-            yield recall_of(f"{stem}.recall.{name}", task, model, f"recall of {name}", score)
+    for name in metrics.classes:
+        yield share_called(f"{stem}.recall.{name}", task, model, f"recall of {name}", metrics, name, name)
     for true, called in _OTHERS:
         if {true, called} <= set(metrics.classes):
-            yield Measurement(
-                f"{stem}.{true}_called_{called}",
-                task,
-                model,
-                f"{true} called {called}",
-                _share_called(metrics, true, called),
-                n=metrics.by_class[true].support,
-            )
-
-
-def _share_called(metrics: ClassificationMetrics, true: str, called: str) -> float:
-    row = np.array(metrics.confusion[metrics.classes.index(true)])
-    return float(row[metrics.classes.index(called)] / max(row.sum(), 1))
+            words = f"{true} called {called}"
+            yield share_called(f"{stem}.{true}_called_{called}", task, model, words, metrics, true, called)
 
 
 def trees(bench: Bench, task: str, features: str) -> Iterator[Measurement]:
