@@ -4,7 +4,9 @@ import json
 
 import pytest
 
+from icecore_dagster.learning.search.configuration import load_configuration
 from icecore_dagster.orchestration.jobs import SEGMENT_ASSETS, SEGMENT_SCORES
+from icecore_dagster.orchestration.metadata import DIGITS
 from icecore_dagster.orchestration.partitions import SCORED_BY
 from icecore_dagster.particles.tables.schemas import SCORING_ENERGY
 from icecore_dagster.particles.tables.store import read_table
@@ -29,7 +31,8 @@ def test_every_scoring_is_kept_and_summed_with_every_training(bench):
     (event,) = result.get_asset_materialization_events()
     metadata = event.materialization.metadata
     trained = sum(card["energy"]["kwh"] for card in cards)
-    assert metadata["energy (kWh)"].value == pytest.approx(trained + spent["kwh"].sum())
+    shown_to = 0.5 * 10 ** (1 - DIGITS)
+    assert metadata["energy (kWh)"].value == pytest.approx(trained + spent["kwh"].sum(), rel=shown_to)
     assert metadata["pieces of work"].value == len(cards) + 2
     assert "may be off by 40 %" in metadata["energy estimated by"].value
     assert "data:image/png;base64," in metadata["picture"].value
@@ -44,7 +47,8 @@ def test_a_search_shows_its_trials_and_the_network_takes_its_configuration(bench
     assert metadata["dagster/row_count"].value == 2
     assert metadata["configuration"].value == "quick"
     assert "data:image/png;base64," in metadata["history"].value
-    searched = metadata["learning_rate"].value
+    searched = load_configuration(bench.lab, "quick").training["learning_rate"]
+    assert metadata["learning_rate"].value == float(f"{searched:.{DIGITS}g}")
     wanted = {"cnn_model": {"config": {"epochs": 1, "configuration": "quick", "precision": "float32"}}}
     bench.make("cnn_model", partition=f"A4|{task}", configured=wanted, raise_on_error=False)
     (card,) = (bench.lab.data / "results" / "models" / "cnn_model" / task / "A4").glob("*/card.json")
