@@ -2,10 +2,11 @@
 
 import json
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, TypedDict
 
 from upath import UPath
 
+from icecore_dagster.learning.intervals import Interval
 from icecore_dagster.learning.metrics import MEASURES, ClassificationMetrics
 from icecore_dagster.particles.tables.store import atomic_file
 
@@ -77,6 +78,18 @@ class Record:
             return None
 
 
+class Ends(TypedDict, total=False):
+    """The two ends of an interval, or neither."""
+
+    low: float
+    high: float
+
+
+def ends(bounds: Interval | None) -> Ends:
+    """An interval as a measurement takes it."""
+    return Ends(low=bounds.low, high=bounds.high) if bounds else Ends()
+
+
 def of_classifier(
     stem: str, task: str, model: str, metrics: ClassificationMetrics, how: str, *, note: str = ""
 ) -> list[Measurement]:
@@ -90,23 +103,19 @@ def of_classifier(
         how: how the particles were divided, in words.
         note: for every figure.
     """
-    figures = []
-    for name, words in MEASURES.items():
-        bounds = metrics.intervals.get(name)
-        figures.append(
-            Measurement(
-                f"{stem}.{name}",
-                task,
-                model,
-                f"{words}, {how}",
-                float(getattr(metrics, name)),
-                low=bounds.low if bounds else None,
-                high=bounds.high if bounds else None,
-                n=metrics.particles,
-                note=note,
-            )
+    return [
+        Measurement(
+            f"{stem}.{name}",
+            task,
+            model,
+            f"{words}, {how}",
+            float(getattr(metrics, name)),
+            **ends(metrics.intervals.get(name)),
+            n=metrics.particles,
+            note=note,
         )
-    return figures
+        for name, words in MEASURES.items()
+    ]
 
 
 def share_called(
@@ -120,14 +129,12 @@ def share_called(
     row = metrics.confusion[metrics.classes.index(true)]
     if not sum(row):
         raise ValueError(f"no test particles of {true}: what they were called cannot be measured")
-    bounds = metrics.by_class[true].called.get(called)
     return Measurement(
         id_,
         task,
         model,
         words,
         row[metrics.classes.index(called)] / sum(row),
-        low=bounds.low if bounds else None,
-        high=bounds.high if bounds else None,
+        **ends(metrics.by_class[true].called.get(called)),
         n=sum(row),
     )

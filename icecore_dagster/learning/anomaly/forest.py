@@ -142,7 +142,7 @@ def train_forest(
         splits: "train", "validation" or "test" of each row.
         config: how to grow it.
         columns: properties to learn from.
-        runs: run of each particle, for the interval of the area; None for none.
+        runs: run of each particle, for the intervals of the areas; None for none.
         unknown: properties of particles that no class covers; None to leave them out.
 
     Raises:
@@ -163,7 +163,8 @@ def train_forest(
     medians = _medians(matrix[train], columns)
     trees = _grown(_filled(matrix[train], columns, medians), config)
     scores = trees.score(_filled(matrix[held_out], columns, medians))
-    dust_scores = np.sort(scores[label[held_out] == DUST])
+    is_dust = label[held_out] == DUST
+    dust_scores = np.sort(scores[is_dust])
     log.info("forest grown on %d dust particles, held against %d", train.sum(), len(dust_scores))
     model = DustForest(trees, tuple(columns), medians, dust_scores)
     run_of = None if runs is None else np.asarray(list(runs), dtype=object)[held_out]
@@ -172,7 +173,9 @@ def train_forest(
         config=config,
         trained_on=int(train.sum()),
         separation=separation_of(-scores, label[held_out], run_of),
-        separation_from_unknown=None if unknown is None else separation_from(-dust_scores, -model.score(unknown)),
+        separation_from_unknown=None
+        if unknown is None
+        else separation_from(-scores[is_dust], -model.score(unknown), None if run_of is None else run_of[is_dust]),
     )
 
 

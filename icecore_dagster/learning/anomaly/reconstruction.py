@@ -135,7 +135,7 @@ def train_autoencoder(
         splits: "train", "validation" or "test" of each.
         kind: key in the registry.
         config: how to train.
-        runs: run of each particle, for the interval of the area; None for none.
+        runs: run of each particle, for the intervals of the areas; None for none.
         unknown: uint8 (m, 128, 128), images of particles that no class covers; None to leave them out.
 
     Raises:
@@ -150,7 +150,8 @@ def train_autoencoder(
     fitted = fit_to_images(images[dust[TRAIN]], images[dust[VALIDATION]], kind, config)
     test = np.flatnonzero(side == TEST)
     errors = run_autoencoder(fitted.module, images[test]).errors
-    of_dust = errors[label[test] == DUST]
+    is_dust = label[test] == DUST
+    of_dust = errors[is_dust]
     stopped_by = run_autoencoder(fitted.module, images[dust[VALIDATION]]).errors
     run_of = None if runs is None else np.asarray(list(runs), dtype=object)[test]
     strange = None if unknown is None else run_autoencoder(fitted.module, unknown).errors
@@ -163,7 +164,9 @@ def train_autoencoder(
         best_epoch=fitted.best_epoch,
         trained_on=len(dust[TRAIN]),
         separation=separation_of(errors, label[test], run_of),
-        separation_from_unknown=None if strange is None else separation_from(of_dust, strange),
+        separation_from_unknown=None
+        if strange is None
+        else separation_from(of_dust, strange, None if run_of is None else run_of[is_dust]),
     )
 
 

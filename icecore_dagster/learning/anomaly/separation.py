@@ -3,7 +3,7 @@
 Everything here takes anomalousness, larger being more anomalous, whatever the sign of the model's own score.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,7 @@ from icecore_dagster.learning.intervals import Interval, interval_of
 
 DUST = "dust"
 DRAWS = 300
-"""Bootstrap draws for the interval of an area; each sorts every particle anew."""
+"""Bootstrap draws for the intervals of the areas; each sorts every particle anew."""
 
 
 class Separation(BaseModel):
@@ -25,7 +25,9 @@ class Separation(BaseModel):
         roc_auc: area under the receiver operating characteristic; 0.5 is chance.
         average_precision: area under precision against recall; chance is the share of other particles.
         roc_auc_by_label: the same area as roc_auc for dust against one label alone.
-        roc_auc_interval: 95 % interval of roc_auc by the bootstrap by run; None where the runs were not told.
+        intervals: 95 % intervals of roc_auc and average_precision by the bootstrap by run; empty where the runs were
+            not told.
+        intervals_by_label: of roc_auc_by_label, likewise.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -35,7 +37,8 @@ class Separation(BaseModel):
     roc_auc: float
     average_precision: float
     roc_auc_by_label: dict[str, float]
-    roc_auc_interval: Interval | None = None
+    intervals: dict[str, Interval] = {}
+    intervals_by_label: dict[str, Interval] = {}
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ def separation_of(
     Args:
         anomalousness: float (n,), larger is more anomalous; finite.
         labels: label of each particle, "dust" among them.
-        runs: run of each particle, for the interval; None for none.
+        runs: run of each particle, for the intervals; None for none.
 
     Returns:
         The areas; None if all particles are dust or none is.
@@ -79,22 +82,31 @@ def separation_of(
         for name in sorted(set(label[other]))
         for among in [(label == name) | ~other]
     }
+    whole, of_labels = ({}, {}) if runs is None else _intervals(anomalousness, label, np.asarray(list(runs), np.str_))
     return Separation(
         dust=int((~other).sum()),
         other=int(other.sum()),
         roc_auc=float(roc_auc_score(other, anomalousness)),
         average_precision=float(average_precision_score(other, anomalousness)),
         roc_auc_by_label=by_label,
-        roc_auc_interval=None
-        if runs is None
-        else _interval(anomalousness, label, np.asarray(list(runs), dtype=np.str_)),
+        intervals=whole,
+        intervals_by_label=of_labels,
     )
 
 
-def separation_from(dust: np.ndarray, unknown: np.ndarray) -> Separation | None:
-    """Separation of dust from particles of no known class, by the anomalousness of each, float (n,) and (m,)."""
+def separation_from(
+    dust: np.ndarray, unknown: np.ndarray, dust_runs: Collection[str] | None = None
+) -> Separation | None:
+    """Measure how well anomaly tells dust from particles of no known class.
+
+    Args:
+        dust: float (n,), anomalousness of dust.
+        unknown: float (m,), of the others, which are of no run: the bootstrap draws them again one by one.
+        dust_runs: run of each dust particle, for the intervals; None for none.
+    """
     labels = [DUST] * len(dust) + ["unknown"] * len(unknown)
-    return separation_of(np.concatenate([dust, unknown]), labels)
+    runs = None if dust_runs is None else [*dust_runs, *["unknown"] * len(unknown)]
+    return separation_of(np.concatenate([dust, unknown]), labels, runs)
 
 
 def curves_of(anomalousness: np.ndarray, other: np.ndarray) -> Curves:
@@ -118,28 +130,42 @@ def curves_of(anomalousness: np.ndarray, other: np.ndarray) -> Curves:
     return Curves((passed - found) / n_dust, found / n_other, found / passed, n_other / (n_other + n_dust))
 
 
-def _interval(anomalousness: np.ndarray, labels: np.ndarray, runs: np.ndarray, seed: int = 0) -> Interval:
-    """Runs are drawn again within each label, then particles within each drawn run, as in `intervals`."""
+def _intervals(
+    anomalousness: np.ndarray, labels: np.ndarray, runs: np.ndarray, seed: int = 0
+) -> tuple[dict[str, Interval], dict[str, Interval]]:
+    """Of the areas of all and of each label; runs are drawn again within each label, then particles within each run."""
+    from sklearn.metrics import average_precision_score
+
     rng = np.random.default_rng(seed)
-    members = [
-        [np.flatnonzero((labels == name) & (runs == run)) for run in np.unique(runs[labels == name])]
+    members = {
+        str(name): [np.flatnonzero((labels == name) & (runs == run)) for run in np.unique(runs[labels == name])]
         for name in sorted(set(labels))
-    ]
-    areas = []
+    }
+    whole, by_label = [], []
     for _ in range(DRAWS):
-        rows = np.concatenate(list(_drawn_again(members, rng)))
-        areas.append(_area(anomalousness[rows], labels[rows] != DUST))
-    return interval_of(np.array(areas))
+        drawn = {name: anomalousness[_drawn_again(of_label, rng)] for name, of_label in members.items()}
+        dust = np.sort(drawn.pop(DUST))
+        areas = {name: _area(dust, others) for name, others in drawn.items()}
+        sizes = [len(others) for others in drawn.values()]
+        is_other = np.repeat([False, True], [len(dust), sum(sizes)])
+        precision = average_precision_score(is_other, np.concatenate([dust, *drawn.values()]))
+        by_label.append(areas)
+        whole.append(
+            {"roc_auc": np.average(list(areas.values()), weights=sizes), "average_precision": float(precision)}
+        )
+    return _spread(whole), _spread(by_label)
 
 
-def _drawn_again(members: list[list[np.ndarray]], rng: np.random.Generator) -> Iterator[np.ndarray]:
-    for of_label in members:
-        for i in rng.integers(len(of_label), size=len(of_label)):
-            yield rng.choice(of_label[i], len(of_label[i]))
+def _drawn_again(of_label: list[np.ndarray], rng: np.random.Generator) -> np.ndarray:
+    chosen = rng.integers(len(of_label), size=len(of_label))
+    return np.concatenate([rng.choice(of_label[i], len(of_label[i])) for i in chosen])
 
 
-def _area(anomalousness: np.ndarray, other: np.ndarray) -> float:
-    """Chance that another particle is more anomalous than dust, equals counting half (the ROC's area)."""
-    dust = np.sort(anomalousness[~other])
-    below = np.searchsorted(dust, anomalousness[other], "left") + np.searchsorted(dust, anomalousness[other], "right")
+def _area(dust: np.ndarray, others: np.ndarray) -> float:
+    """Chance that another particle is more anomalous than dust, ascending; equals count half (the ROC's area)."""
+    below = np.searchsorted(dust, others, "left") + np.searchsorted(dust, others, "right")
     return float(below.mean() / (2 * len(dust)))
+
+
+def _spread(draws: list[dict[str, float]]) -> dict[str, Interval]:
+    return {name: interval_of(np.array([draw[name] for draw in draws])) for name in draws[0]}

@@ -8,7 +8,7 @@ from icecore_dagster.learning.anomaly.forest import ForestConfig
 from icecore_dagster.learning.anomaly.reconstruction import AutoencoderConfig
 from icecore_dagster.learning.anomaly.separation import Separation
 from icecore_dagster.study.bench import Bench
-from icecore_dagster.study.measurement import Measurement, of_classifier, share_called
+from icecore_dagster.study.measurement import Measurement, ends, of_classifier, share_called
 
 
 def isolation_forest(bench: Bench) -> Iterator[Measurement]:
@@ -30,15 +30,13 @@ def autoencoder(bench: Bench, kind: str) -> Iterator[Measurement]:
 
 def _areas(stem: str, model: str, known: Separation | None, unknown: Separation | None) -> Iterator[Measurement]:
     if known:
-        bounds = known.roc_auc_interval
         yield Measurement(
             f"{stem}.roc_auc",
             "",
             model,
             "ROC AUC, held-out dust against other labels, by run",
             known.roc_auc,
-            low=bounds.low if bounds else None,
-            high=bounds.high if bounds else None,
+            **ends(known.intervals.get("roc_auc")),
             n=known.dust + known.other,
         )
         yield Measurement(
@@ -47,11 +45,13 @@ def _areas(stem: str, model: str, known: Separation | None, unknown: Separation 
             model,
             "average precision, the same",
             known.average_precision,
+            **ends(known.intervals.get("average_precision")),
             n=known.dust + known.other,
             note=f"chance is {known.other / (known.dust + known.other):.2f}",
         )
         for label, area in known.roc_auc_by_label.items():
-            yield Measurement(f"{stem}.roc_auc.{label}", "", model, f"ROC AUC, dust against {label}", area)
+            bounds = ends(known.intervals_by_label.get(label))
+            yield Measurement(f"{stem}.roc_auc.{label}", "", model, f"ROC AUC, dust against {label}", area, **bounds)
     if unknown:
         yield Measurement(
             f"{stem}.roc_auc_unknown",
@@ -59,6 +59,7 @@ def _areas(stem: str, model: str, known: Separation | None, unknown: Separation 
             model,
             "ROC AUC, held-out dust against drawn things that no class covers",
             unknown.roc_auc,
+            **ends(unknown.intervals.get("roc_auc")),
             n=unknown.dust + unknown.other,
         )
 

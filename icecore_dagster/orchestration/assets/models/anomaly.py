@@ -188,11 +188,10 @@ def _separation_facts(known: Separation | None, unknown: Separation | None) -> d
     for name, found in (("other labels", known), ("no known class (drawn)", unknown)):
         if found is None:
             continue
-        facts[f"{name} against dust: ROC AUC"] = found.roc_auc
-        if found.roc_auc_interval:
-            bounds = found.roc_auc_interval
-            facts[f"{name} against dust: ROC AUC, 95 % interval"] = f"{bounds.low:.3f} to {bounds.high:.3f}"
-        facts[f"{name} against dust: average precision"] = found.average_precision
+        for measure, words in (("roc_auc", "ROC AUC"), ("average_precision", "average precision")):
+            facts[f"{name} against dust: {words}"] = getattr(found, measure)
+            if bounds := found.intervals.get(measure):
+                facts[f"{name} against dust: {words}, 95 % interval"] = f"{bounds.low:.3f} to {bounds.high:.3f}"
     by_label = {} if known is None else known.roc_auc_by_label
     facts |= {f"{label} against dust: ROC AUC": area for label, area in by_label.items()}
     return numbers(facts)
