@@ -104,6 +104,8 @@ class TrainedNetwork:
         best_epoch: epoch that `state` is of.
         validation: metrics on the validation particles.
         test: metrics on the test particles.
+        test_rows: int (m,), which of the labelled particles those are.
+        test_probabilities: float32 (m, classes), what the network says of each.
     """
 
     task: str
@@ -118,6 +120,8 @@ class TrainedNetwork:
     best_epoch: int
     validation: ClassificationMetrics
     test: ClassificationMetrics
+    test_rows: np.ndarray
+    test_probabilities: np.ndarray
 
     def network(self) -> "ParticleNetwork":
         """The network with its weights, ready to score."""
@@ -206,9 +210,11 @@ def train_network(
     history: list[dict[str, float]] = []
     best_loss, best_epoch, best_state = np.inf, 0, {}
 
-    def measure(side: np.ndarray, run_of: np.ndarray | None = None) -> ClassificationMetrics:
-        found = run_on_rows(judged, tensors, side, transform, properties).probabilities
-        return evaluate(rows.targets[side], found, task.classes, None if run_of is None else run_of[side])
+    def answers(side: np.ndarray) -> np.ndarray:
+        return run_on_rows(judged, tensors, side, transform, properties).probabilities
+
+    def measure(side: np.ndarray, said: np.ndarray, run_of: np.ndarray | None = None) -> ClassificationMetrics:
+        return evaluate(rows.targets[side], said, task.classes, None if run_of is None else run_of[side])
 
     with torch_set_up(config.seed, config.threads, config.device) as device:
         config = replace(config, precision=_precision_on(device, config.precision))
@@ -248,7 +254,7 @@ def train_network(
                 total, seen = total + loss.item() * len(batch), seen + len(batch)
             if not np.isfinite(total):
                 raise ValueError(f"training loss is {total} in epoch {epoch}: lower the learning rate")
-            validation = measure(rows.validation)
+            validation = measure(rows.validation, answers(rows.validation))
             history.append(
                 {
                     "epoch": epoch,
@@ -265,6 +271,7 @@ def train_network(
             elif epoch - best_epoch >= config.patience and not plan.cycle:
                 break
         judged.load_state_dict(best_state)
+        of_test = answers(rows.test)
         return TrainedNetwork(
             task=task.key,
             classes=task.classes,
@@ -276,8 +283,10 @@ def train_network(
             state=best_state,
             history=pd.DataFrame(history).astype({"epoch": int}),
             best_epoch=best_epoch,
-            validation=measure(rows.validation, run_of),
-            test=measure(rows.test, run_of),
+            validation=measure(rows.validation, answers(rows.validation), run_of),
+            test=measure(rows.test, of_test, run_of),
+            test_rows=rows.test,
+            test_probabilities=of_test,
         )
 
 

@@ -5,15 +5,15 @@ from collections.abc import Iterator
 import numpy as np
 
 from icecore_dagster.learning.energy import EnergyUse
-from icecore_dagster.learning.labelled_set import SplitKind
-from icecore_dagster.learning.metrics import ClassificationMetrics
+from icecore_dagster.learning.intervals import classification_intervals
+from icecore_dagster.learning.labelled_set import SplitKind, open_labelled_set
 from icecore_dagster.learning.networks.architectures import ARCHITECTURES, parameter_count
 from icecore_dagster.learning.networks.fit import FittedNetwork, fit_network
-from icecore_dagster.learning.networks.training import TrainingConfig
+from icecore_dagster.learning.networks.training import TrainedNetwork, TrainingConfig
 from icecore_dagster.particles.labels import TASKS
 from icecore_dagster.scoring.files import DEFAULT_ARCHITECTURE
 from icecore_dagster.study.bench import Bench
-from icecore_dagster.study.measurement import Measurement, of_classifier, share_called
+from icecore_dagster.study.measurement import Measurement, ends, of_classifier, share_called
 from icecore_dagster.study.published import PUBLISHED
 
 FOUR_GROUPS = {"dust": "dust", "camp": "tephra", "grim": "tephra", "cont": "contamination"} | dict.fromkeys(
@@ -45,7 +45,7 @@ def train(bench: Bench, task: str, architecture: str) -> Iterator[Measurement]:
         yield from of_classifier(
             f"{stem}.by_image", task, architecture, fitted.trained.test, "by image", note=_how(fitted)
         )
-        yield from _follow_up(f"{stem}.by_image", task, architecture, fitted.trained.test)
+        yield from _follow_up(bench, f"{stem}.by_image", task, architecture, fitted.trained)
     fitted = _fitted(bench, task, architecture, SplitKind.BY_RUN)
     yield from of_classifier(f"{stem}.by_run", task, architecture, fitted.trained.test, "by run", note=_how(fitted))
     if fitted.card.energy:
@@ -78,24 +78,27 @@ def _how(fitted: FittedNetwork) -> str:
     return f"{len(trained.history)} epochs, best {trained.best_epoch}; {limit}"
 
 
-def _follow_up(stem: str, task: str, architecture: str, metrics: ClassificationMetrics) -> Iterator[Measurement]:
+def _follow_up(bench: Bench, stem: str, task: str, architecture: str, trained: TrainedNetwork) -> Iterator[Measurement]:
     """Recalls and the four groups of the published follow-up, for the task that has its seven classes."""
-    if set(metrics.classes) != set(FOUR_GROUPS):
+    if set(trained.classes) != set(FOUR_GROUPS):
         return
-    confusion = np.array(metrics.confusion)
-    groups = np.array([FOUR_GROUPS[name] for name in metrics.classes])
-    right = confusion[groups[:, None] == groups[None, :]].sum() / confusion.sum()
+    tested = open_labelled_set(bench.lab).table.iloc[trained.test_rows]
+    group = {name: sorted(set(FOUR_GROUPS.values())).index(of_name) for name, of_name in FOUR_GROUPS.items()}
+    true = tested["label"].map(group).to_numpy()
+    called = np.array([group[name] for name in trained.classes])[trained.test_probabilities.argmax(axis=1)]
+    bounds = classification_intervals(true, called, tested["run"], len(group))["accuracy"]
     yield Measurement(
         f"{stem}.four_groups",
         task,
         architecture,
         "accuracy of dust, tephra, pollen, contamination, by image",
-        right,
-        n=metrics.particles,
+        float(np.mean(true == called)),
+        **ends(bounds),
+        n=len(tested),
     )
-    for name in metrics.classes:
+    for name in trained.classes:
         words = f"recall of {name}, by image"
-        yield share_called(f"{stem}.recall.{name}", task, architecture, words, metrics, name, name)
+        yield share_called(f"{stem}.recall.{name}", task, architecture, words, trained.test, name, name)
 
 
 def energy_of(stem: str, task: str, model: str, use: EnergyUse, epochs: int) -> Iterator[Measurement]:
