@@ -37,6 +37,8 @@ SLICE = (
     "trees/six_class/properties",
     f"networks/six_class/{DEFAULT_ARCHITECTURE}",
     "scored/six_class",
+    "networks/seven_class/hybrid_resnet18",
+    "anomalies/forest",
 )
 TINY = replace(QUICK, labelled=700, epochs=1, most_of_label=20)
 
@@ -74,6 +76,21 @@ def test_a_model_by_run_has_an_interval_and_one_by_image_stands_beside_it(rows):
     assert by_run["low"] <= by_run["ours"] <= by_run["high"]
     assert "ash.lightgbm.properties.by_image.accuracy" in rows
     assert 0 <= rows["pollen.A4.by_run.accuracy"]["ours"] <= 1
+
+
+def test_classes_taken_together_in_four_groups_are_told_apart_at_least_as_well(rows):
+    seven, four = (rows[f"seven_class.hybrid_resnet18.by_image.{figure}"] for figure in ("accuracy", "four_groups"))
+    assert four["n"] == seven["n"]
+    assert seven["ours"] <= four["ours"] <= 1
+    assert four["low"] <= four["ours"] <= four["high"]
+    assert four["published"] == 0.994
+
+
+def test_every_area_of_the_forest_has_an_interval(rows):
+    areas = {name: row for name, row in rows.items() if name.startswith("forest.")}
+    assert {"forest.roc_auc", "forest.average_precision", "forest.roc_auc_unknown", "forest.roc_auc.camp"} <= set(areas)
+    for row in areas.values():
+        assert row["low"] <= row["ours"] <= row["high"]
 
 
 def test_a_training_says_what_it_cost_beside_the_study(rows):

@@ -171,7 +171,7 @@ class _Bench:
                     TASKS[self.task],
                     architecture,
                     training_at(trial.params, _base(self.config)),
-                    None,
+                    table["run"],
                     feature_matrix(table, architecture_of(architecture).features),
                 )
         except LabelledDataError:
@@ -183,6 +183,7 @@ class _Bench:
         finally:
             trial.set_user_attr("energy", asdict(meter.use))
         trial.set_user_attr("best_epoch", trained.best_epoch)
+        trial.set_user_attr("interval", trained.validation.intervals["balanced_accuracy"].model_dump())
         return trained.validation.balanced_accuracy
 
 
@@ -295,6 +296,7 @@ def _named(
             "trial": best.number,
             "trials": len(study.trials),
             "validation_balanced_accuracy": best.value,
+            "interval": best.user_attrs.get("interval", {}),
             "conditions": conditions,
         },
         created_at=datetime.now(UTC),

@@ -17,7 +17,7 @@ def hyperparameters(bench: Bench) -> Iterator[Measurement]:
     )
     result = search_network(bench.lab, TASK, config, country=bench.country)
     reached = result.trials["validation_balanced_accuracy"].dropna()
-    note = f"{result.best.architecture}, saved as configuration {result.best.name}"
+    note = f"{result.best.architecture}, saved as configuration {result.best.name}; chosen on these runs"
     model = "Optuna search"
     yield Measurement("search.trials", TASK, model, "trials that led to a result", len(reached), n=len(result.trials))
     yield Measurement(
@@ -26,6 +26,7 @@ def hyperparameters(bench: Bench) -> Iterator[Measurement]:
         model,
         "best balanced accuracy, validation runs",
         float(reached.max()),
+        **result.best.study["interval"],
         n=len(reached),
         note=note,
     )

@@ -74,6 +74,8 @@ def test_a_search_keeps_its_best_under_a_name_that_can_be_trained_with(lab):
     best = load_configuration(lab, f"best_{TASK}")
     assert best == found.best
     assert best.study["validation_balanced_accuracy"] == first["validation_balanced_accuracy"]
+    interval = best.study["interval"]
+    assert interval["low"] <= best.study["validation_balanced_accuracy"] <= interval["high"]
     assert set(best.training) == set(TrainingConfig.__dataclass_fields__)
     asked = TrainingConfig(epochs=20, seed=9)
     training = training_with(lab, best.name, best.architecture, asked)
