@@ -30,7 +30,7 @@ class NamedConfiguration(BaseModel):
         architecture: key in the registry.
         training: every field of `TrainingConfig` as it was when the search tried it.
         searched: those of them that the search chose; only these are taken over.
-        study: facts of the search: its id, trials, the validation balanced accuracy by run and its interval, conditions.
+        study: facts of the search: its id, trials, validation balanced accuracy by run with its interval, conditions.
         created_at: when, with time zone.
     """
 
