@@ -1,5 +1,6 @@
 """Training A3, beside the study's loop of one image at a time."""
 
+import copy
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -73,7 +74,9 @@ def study_epochs(
         )
 
     learnt_from = loader_of(rows.train, change, shuffle=True)
-    asked = loader_of(rows.validation, v2.Compose([v2.ToImage(), *prepare]), shuffle=False) if judged else None
+    # They never change: read once, not every epoch, as judging is no part of what is timed.
+    judged_by = loader_of(rows.validation, v2.Compose([v2.ToImage(), *prepare]), shuffle=False) if judged else []
+    asked = [(images.clone(), known.clone()) for images, known in judged_by]
     network = build_network(ARCHITECTURE, len(task.classes)).to(memory_format=torch.contiguous_format)
     optimiser = torch.optim.Adam(network.parameters(), lr=0.001)
     for _ in range(epochs):
@@ -84,9 +87,9 @@ def study_epochs(
             torch.nn.functional.cross_entropy(network(images), known).backward()
             optimiser.step()
         seconds = time.perf_counter() - began
-        network.eval()
-        with torch.no_grad():
-            right = [(network(images).argmax(dim=1) == known).float() for images, known in asked or ()]
+        judge = copy.deepcopy(network).eval().to(memory_format=torch.channels_last)
+        with torch.inference_mode():
+            right = [(judge(images).argmax(dim=1) == known).float() for images, known in asked]
         yield seconds, float(torch.cat(right).mean()) if right else None
 
 
