@@ -24,8 +24,8 @@ class StudySize:
         most_of_label: training images of each label that a network sees; None for all.
         slow_epochs: as `epochs`, for networks of more than `slow_parameters` weights.
         slow_most_of_label: as `most_of_label`, for those.
-        whole_epochs: passes of the network that scores the ice over all its training images, drawn as often as they are
-            there; None to treat it as the others.
+        whole_epochs: passes over all training images, drawn as often as they are there, of the network that scores the
+            ice and of the one beside it; None for `epochs`, and to treat the network that scores as the others.
         by_image: whether all but slow networks and the one that learns from all images are also trained on the study's
             split by image; the others only where a figure so divided was published.
         cores: cores to draw where no ice is there.

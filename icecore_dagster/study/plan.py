@@ -23,7 +23,7 @@ from icecore_dagster.study.runner import Experiment
 SECTIONS = (
     Section("Labelled particles", ("labelled",)),
     Section("Measured properties", ("default/", "trees/")),
-    Section("Image networks", ("networks/", "scored/")),
+    Section("Image networks", ("networks/", "whole/", "scored/")),
     Section("Transferred features", ("transfer", "dense/")),
     Section("Anomalies", ("anomalies/",)),
     Section("Maps", ("maps/",)),
@@ -60,6 +60,7 @@ def study_plan() -> tuple[Experiment, ...]:
         ),
         Experiment("networks/parameters", "Weights", networks.count_parameters, networks.PARAMETER_PROMISES),
         *(_network(task, architecture) for task in IMAGE_TASKS for architecture in ARCHITECTURES),
+        *(_whole(task, "A3") for task in ("three_class", "six_class")),
         *(_scored(task) for task in IMAGE_TASKS),
         Experiment("transfer", "ImageNet features", tabular.transfer_features),
         *(_trees(task, features) for features in ("transfer", "properties_transfer") for task in TREE_TASKS),
@@ -130,6 +131,15 @@ def _network(task: str, architecture: str) -> Experiment:
         f"{architecture}, {task.replace('_', ' ')}",
         partial(networks.train, task=task, architecture=architecture),
         (f"{stem}.by_run.accuracy", *_published_of(stem)),
+    )
+
+
+def _whole(task: str, architecture: str) -> Experiment:
+    return Experiment(
+        f"whole/{task}/{architecture}",
+        f"{architecture} on all training images, {task.replace('_', ' ')}",
+        partial(networks.train_whole, task=task, architecture=architecture),
+        (f"{task}.{architecture}.whole.by_run.accuracy",),
     )
 
 

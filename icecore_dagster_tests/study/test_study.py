@@ -38,6 +38,7 @@ SLICE = (
     f"networks/six_class/{DEFAULT_ARCHITECTURE}",
     "scored/six_class",
     "networks/seven_class/hybrid_resnet18",
+    "whole/six_class/A3",
     "anomalies/forest",
 )
 TINY = replace(QUICK, labelled=700, epochs=1, most_of_label=20)
@@ -117,6 +118,14 @@ def test_what_scoring_says_of_test_runs_is_the_mean_of_network_and_trees(rows, l
     assert measured["ours"] == pytest.approx(accuracy, abs=1e-6)
     assert measured["low"] <= measured["ours"] <= measured["high"]
     assert measured["n"] == len(truth)
+
+
+def test_the_image_alone_learns_from_all_training_images_and_is_tested_on_all_test_images(rows):
+    whole, some = (rows[f"six_class.{name}.by_run.accuracy"] for name in ("A3.whole", DEFAULT_ARCHITECTURE))
+    assert "all training images" in whole["note"]
+    assert "at most 20 of a label" in some["note"]
+    assert whole["n"] == rows["six_class.scored.by_run.accuracy"]["n"]
+    assert whole["low"] <= whole["ours"] <= whole["high"]
 
 
 def test_six_classes_are_also_summed_up_into_three(rows, lab):

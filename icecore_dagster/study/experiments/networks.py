@@ -12,7 +12,7 @@ from icecore_dagster.learning.networks.fit import FittedNetwork, fit_network
 from icecore_dagster.learning.networks.training import TrainedNetwork, TrainingConfig
 from icecore_dagster.particles.labels import TASKS
 from icecore_dagster.scoring.files import DEFAULT_ARCHITECTURE
-from icecore_dagster.study.bench import Bench
+from icecore_dagster.study.bench import Bench, StudySize
 from icecore_dagster.study.measurement import Measurement, ends, of_classifier, share_called
 from icecore_dagster.study.published import PUBLISHED
 
@@ -52,10 +52,22 @@ def train(bench: Bench, task: str, architecture: str) -> Iterator[Measurement]:
         yield from energy_of(stem, task, architecture, fitted.card.energy, len(fitted.trained.history))
 
 
+def train_whole(bench: Bench, task: str, architecture: str) -> Iterator[Measurement]:
+    """Train one network on all training images, by run: beside the network that scores the ice, on equal terms."""
+    config = _whole(bench.size)
+    fitted = fit_network(bench.lab, task, architecture, config, split=SplitKind.BY_RUN, country=bench.country)
+    stem, model = f"{task}.{architecture}.whole.by_run", f"{architecture}, all training images"
+    yield from of_classifier(stem, task, model, fitted.trained.test, "by run", note=_how(fitted))
+
+
+def _whole(size: StudySize) -> TrainingConfig:
+    return TrainingConfig(epochs=size.whole_epochs or size.epochs, seed=size.seed)
+
+
 def _fitted(bench: Bench, task: str, architecture: str, split: SplitKind) -> FittedNetwork:
     size = bench.size
     if size.whole_epochs is not None and architecture == DEFAULT_ARCHITECTURE:
-        config = TrainingConfig(epochs=size.whole_epochs, seed=size.seed)
+        config = _whole(size)
     else:
         slow = _is_slow(bench, task, architecture)
         config = TrainingConfig(
