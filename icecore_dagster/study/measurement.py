@@ -4,11 +4,17 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any, TypedDict
 
+import numpy as np
+from numpy.typing import NDArray
 from upath import UPath
 
 from icecore_dagster.learning.intervals import Interval
-from icecore_dagster.learning.metrics import MEASURES, ClassificationMetrics
+from icecore_dagster.learning.metrics import MEASURES, ClassificationMetrics, evaluate
+from icecore_dagster.particles.labels import TASKS
 from icecore_dagster.particles.tables.store import atomic_file
+
+SUMMED = {"six_class": "three_class"}
+"""Tasks whose answers are also measured when summed up into the classes of a coarser task of the same labels."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +122,38 @@ def of_classifier(
         )
         for name, words in MEASURES.items()
     ]
+
+
+def of_summed(
+    stem: str,
+    task: str,
+    model: str,
+    targets: NDArray[np.int64],
+    probabilities: NDArray[np.floating],
+    runs: NDArray[np.object_],
+    *,
+    note: str = "",
+) -> list[Measurement]:
+    """The same figures, by run, when probabilities are summed up into the classes of a coarser task of the same labels.
+
+    Args:
+        stem: start of the ids.
+        task: key of the task; there are no figures where it is not in `SUMMED`.
+        model: in words.
+        targets: int (n,), true class of each test particle.
+        probabilities: float (n, classes).
+        runs: run of each test particle.
+        note: for every figure.
+    """
+    if task not in SUMMED:
+        return []
+    fine, coarse = TASKS[task], TASKS[SUMMED[task]]
+    of_class = {fine.class_of[label]: name for label, name in coarse.class_of.items()}
+    # One-hot: which class of the coarse task each class of the fine one belongs to.
+    belongs = np.array([[float(of_class[one] == name) for name in coarse.classes] for one in fine.classes])
+    metrics = evaluate(belongs[targets].argmax(axis=1), probabilities @ belongs, coarse.classes, runs)
+    model = f"{model}, {task.replace('_', ' ')} summed"
+    return of_classifier(stem, coarse.key, model, metrics, "by run", note=note)
 
 
 def share_called(

@@ -16,6 +16,7 @@ from icecore_dagster.study.experiments import (
     search,
     tabular,
 )
+from icecore_dagster.study.measurement import SUMMED
 from icecore_dagster.study.page import Section
 from icecore_dagster.study.published import PUBLISHED
 from icecore_dagster.study.runner import Experiment
@@ -130,7 +131,7 @@ def _network(task: str, architecture: str) -> Experiment:
         f"networks/{task}/{architecture}",
         f"{architecture}, {task.replace('_', ' ')}",
         partial(networks.train, task=task, architecture=architecture),
-        (f"{stem}.by_run.accuracy", *_published_of(stem)),
+        (*_by_run(stem, task), *_published_of(stem)),
     )
 
 
@@ -139,18 +140,23 @@ def _whole(task: str, architecture: str) -> Experiment:
         f"whole/{task}/{architecture}",
         f"{architecture} on all training images, {task.replace('_', ' ')}",
         partial(networks.train_whole, task=task, architecture=architecture),
-        (f"{task}.{architecture}.whole.by_run.accuracy",),
+        _by_run(f"{task}.{architecture}.whole", task),
     )
 
 
 def _scored(task: str) -> Experiment:
-    stems = [f"{task}.scored", *([f"{task}.scored.summed"] if task in scored.SUMMED else [])]
     return Experiment(
         f"scored/{task}",
         f"Scored as ice is, {task.replace('_', ' ')}",
         partial(scored.scored_as_ice, task=task),
-        tuple(f"{stem}.by_run.accuracy" for stem in stems),
+        _by_run(f"{task}.scored", task),
     )
+
+
+def _by_run(stem: str, task: str) -> tuple[str, ...]:
+    """Ids of the accuracy by run, in the task itself and, where it is so measured, summed up into a coarser one."""
+    stems = (stem, f"{stem}.summed") if task in SUMMED else (stem,)
+    return tuple(f"{stem}.by_run.accuracy" for stem in stems)
 
 
 def _published_of(stem: str) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from icecore_dagster.learning.networks.training import TrainedNetwork, TrainingC
 from icecore_dagster.particles.labels import TASKS
 from icecore_dagster.scoring.files import DEFAULT_ARCHITECTURE
 from icecore_dagster.study.bench import Bench, StudySize
-from icecore_dagster.study.measurement import Measurement, ends, of_classifier, share_called
+from icecore_dagster.study.measurement import Measurement, ends, of_classifier, of_summed, share_called
 from icecore_dagster.study.published import PUBLISHED
 
 FOUR_GROUPS = {"dust": "dust", "camp": "tephra", "grim": "tephra", "cont": "contamination"} | dict.fromkeys(
@@ -48,6 +48,7 @@ def train(bench: Bench, task: str, architecture: str) -> Iterator[Measurement]:
         yield from _follow_up(bench, f"{stem}.by_image", task, architecture, fitted.trained)
     fitted = _fitted(bench, task, architecture, SplitKind.BY_RUN)
     yield from of_classifier(f"{stem}.by_run", task, architecture, fitted.trained.test, "by run", note=_how(fitted))
+    yield from _summed(bench, f"{stem}.summed.by_run", architecture, fitted)
     if fitted.card.energy:
         yield from energy_of(stem, task, architecture, fitted.card.energy, len(fitted.trained.history))
 
@@ -56,8 +57,17 @@ def train_whole(bench: Bench, task: str, architecture: str) -> Iterator[Measurem
     """Train one network on all training images, by run: beside the network that scores the ice, on equal terms."""
     config = _whole(bench.size)
     fitted = fit_network(bench.lab, task, architecture, config, split=SplitKind.BY_RUN, country=bench.country)
-    stem, model = f"{task}.{architecture}.whole.by_run", f"{architecture}, all training images"
-    yield from of_classifier(stem, task, model, fitted.trained.test, "by run", note=_how(fitted))
+    stem, model = f"{task}.{architecture}.whole", f"{architecture}, all training images"
+    yield from of_classifier(f"{stem}.by_run", task, model, fitted.trained.test, "by run", note=_how(fitted))
+    yield from _summed(bench, f"{stem}.summed.by_run", model, fitted)
+
+
+def _summed(bench: Bench, stem: str, model: str, fitted: FittedNetwork) -> list[Measurement]:
+    trained = fitted.trained
+    tested = open_labelled_set(bench.lab).table.iloc[trained.test_rows]
+    index = {label: trained.classes.index(name) for label, name in TASKS[trained.task].class_of.items()}
+    targets, runs = tested["label"].map(index).to_numpy(), tested["run"].to_numpy(dtype=object)
+    return of_summed(stem, trained.task, model, targets, trained.test_probabilities, runs, note=_how(fitted))
 
 
 def _whole(size: StudySize) -> TrainingConfig:

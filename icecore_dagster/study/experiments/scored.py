@@ -4,20 +4,16 @@ from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from icecore_dagster.learning.labelled_set import LabelledSet, SplitKind, open_labelled_set, sides_of
 from icecore_dagster.learning.metrics import evaluate
 from icecore_dagster.learning.networks.training import select_rows
 from icecore_dagster.particles.intake.crops import BLOCK
-from icecore_dagster.particles.labels import TASKS, Task
+from icecore_dagster.particles.labels import TASKS
 from icecore_dagster.scoring.engine import ScoringModels, load_scoring_models, score_blocks
 from icecore_dagster.scoring.files import DEFAULT_ARCHITECTURE
 from icecore_dagster.study.bench import Bench
-from icecore_dagster.study.measurement import Measurement, of_classifier
-
-SUMMED = {"six_class": "three_class"}
-"""Tasks whose probabilities are also measured when summed up into the classes of a coarser task of the same labels."""
+from icecore_dagster.study.measurement import Measurement, of_classifier, of_summed
 
 
 def scored_as_ice(bench: Bench, task: str) -> Iterator[Measurement]:
@@ -43,19 +39,7 @@ def scored_as_ice(bench: Bench, task: str) -> Iterator[Measurement]:
     model = f"mean of {DEFAULT_ARCHITECTURE} and LightGBM"
     metrics = evaluate(targets, probabilities, TASKS[task].classes, runs)
     yield from of_classifier(f"{task}.scored.by_run", task, model, metrics, "by run")
-    if task in SUMMED:
-        coarse = TASKS[SUMMED[task]]
-        belongs = _membership(TASKS[task], coarse)
-        metrics = evaluate(belongs[targets].argmax(axis=1), probabilities @ belongs, coarse.classes, runs)
-        yield from of_classifier(
-            f"{task}.scored.summed.by_run", coarse.key, f"{model}, {task.replace('_', ' ')} summed", metrics, "by run"
-        )
-
-
-def _membership(fine: Task, coarse: Task) -> NDArray[np.float64]:
-    """Which class of the coarse task each class of the fine one belongs to, one-hot, (fine classes, coarse classes)."""
-    of_class = {fine.class_of[label]: name for label, name in coarse.class_of.items()}
-    return np.array([[float(of_class[one] == name) for name in coarse.classes] for one in fine.classes])
+    yield from of_summed(f"{task}.scored.summed.by_run", task, model, targets, probabilities, runs)
 
 
 def _refuse_those_that_saw_it(models: ScoringModels, labelled: LabelledSet) -> None:
