@@ -66,7 +66,7 @@ def _summed(bench: Bench, stem: str, model: str, fitted: FittedNetwork) -> list[
     trained = fitted.trained
     tested = open_labelled_set(bench.lab).table.iloc[trained.test_rows]
     index = {label: trained.classes.index(name) for label, name in TASKS[trained.task].class_of.items()}
-    targets, runs = tested["label"].map(index).to_numpy(), tested["run"].to_numpy(dtype=object)
+    targets, runs = np.array([index[label] for label in tested["label"]]), tested["run"].to_numpy(dtype=object)
     return of_summed(stem, trained.task, model, targets, trained.test_probabilities, runs, note=_how(fitted))
 
 
