@@ -46,28 +46,27 @@ def train(bench: Bench, task: str, architecture: str) -> Iterator[Measurement]:
             f"{stem}.by_image", task, architecture, fitted.trained.test, "by image", note=_how(fitted)
         )
         yield from _follow_up(bench, f"{stem}.by_image", task, architecture, fitted.trained)
-    fitted = _fitted(bench, task, architecture, SplitKind.BY_RUN)
-    yield from of_classifier(f"{stem}.by_run", task, architecture, fitted.trained.test, "by run", note=_how(fitted))
-    yield from _summed(bench, f"{stem}.summed.by_run", architecture, fitted)
-    if fitted.card.energy:
-        yield from energy_of(stem, task, architecture, fitted.card.energy, len(fitted.trained.history))
+    yield from _of_run(bench, stem, architecture, _fitted(bench, task, architecture, SplitKind.BY_RUN))
 
 
 def train_whole(bench: Bench, task: str, architecture: str) -> Iterator[Measurement]:
     """Train one network on all training images, by run: beside the network that scores the ice, on equal terms."""
     config = _whole(bench.size)
     fitted = fit_network(bench.lab, task, architecture, config, split=SplitKind.BY_RUN, country=bench.country)
-    stem, model = f"{task}.{architecture}.whole", f"{architecture}, all training images"
-    yield from of_classifier(f"{stem}.by_run", task, model, fitted.trained.test, "by run", note=_how(fitted))
-    yield from _summed(bench, f"{stem}.summed.by_run", model, fitted)
+    yield from _of_run(bench, f"{task}.{architecture}.whole", f"{architecture}, all training images", fitted)
 
 
-def _summed(bench: Bench, stem: str, model: str, fitted: FittedNetwork) -> list[Measurement]:
-    trained = fitted.trained
+def _of_run(bench: Bench, stem: str, model: str, fitted: FittedNetwork) -> Iterator[Measurement]:
+    """Figures of a network divided by run: in its task, summed up into a coarser one, and what its training cost."""
+    trained, note = fitted.trained, _how(fitted)
+    yield from of_classifier(f"{stem}.by_run", trained.task, model, trained.test, "by run", note=note)
     tested = open_labelled_set(bench.lab).table.iloc[trained.test_rows]
     index = {label: trained.classes.index(name) for label, name in TASKS[trained.task].class_of.items()}
     targets, runs = np.array([index[label] for label in tested["label"]]), tested["run"].to_numpy(dtype=object)
-    return of_summed(stem, trained.task, model, targets, trained.test_probabilities, runs, note=_how(fitted))
+    said = trained.test_probabilities
+    yield from of_summed(f"{stem}.summed.by_run", trained.task, model, targets, said, runs, note=note)
+    if fitted.card.energy:
+        yield from energy_of(stem, trained.task, model, fitted.card.energy, len(trained.history))
 
 
 def _whole(size: StudySize) -> TrainingConfig:
