@@ -44,6 +44,7 @@ class TrainingConfig:
         patience: stop after so many epochs without a lower validation loss; not asked of a network whose learning rate
             follows a cycle, which ends low only if it is run to its end.
         learning_rate: of Adam, the highest one of a cycle; None for the architecture's own.
+        cycle: let the learning rate rise and fall once over all epochs; None for the architecture's own way.
         batch_size: images a step.
         averaging: share that the running average of the weights keeps at each step. The average is judged after each
             epoch and kept (Polyak & Juditsky 1992, doi 10.1137/0330046); 0 for the last step's weights.
@@ -60,6 +61,7 @@ class TrainingConfig:
     epochs: int = 20
     patience: int = 5
     learning_rate: float | None = None
+    cycle: bool | None = None
     batch_size: int = 32
     averaging: float = 0.99
     balanced: bool = False
@@ -97,7 +99,7 @@ class TrainedNetwork:
         architecture: key in the registry.
         features: columns of the properties that it reads, in order; none for a network on images alone.
         transform: how its images are prepared.
-        config: how it was trained, with the precision that was taken.
+        config: how it was trained, with the precision and the course of the learning rate that were taken.
         start: what the weights were before the training, "random" or the file that they came from.
         state: the best epoch's weights by name.
         history: one row an epoch: epoch, train_loss, validation_loss, validation_accuracy, seconds.
@@ -217,7 +219,8 @@ def train_network(
         return evaluate(rows.targets[side], said, task.classes, None if run_of is None else run_of[side])
 
     with torch_set_up(config.seed, config.threads, config.device) as device:
-        config = replace(config, precision=_precision_on(device, config.precision))
+        cycle = plan.cycle if config.cycle is None else config.cycle
+        config = replace(config, precision=_precision_on(device, config.precision), cycle=cycle)
         network = build_network(architecture, len(task.classes))
         start = start_of(network, plan.backbone)
         measured = network.take_properties(properties, len(tensors))
@@ -231,7 +234,7 @@ def train_network(
         steps = config.epochs * len(_batches(rows, len(task.classes), config, np.random.default_rng(0)))
         schedule = (
             torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps, pct_start=_RISING)
-            if plan.cycle
+            if cycle
             else torch.optim.lr_scheduler.ConstantLR(optimiser, factor=1.0)
         )
         for epoch in range(1, config.epochs + 1):
@@ -268,7 +271,7 @@ def train_network(
             if validation.log_loss < best_loss:
                 best_loss, best_epoch = validation.log_loss, epoch
                 best_state = {name: value.detach().cpu().clone() for name, value in judged.state_dict().items()}
-            elif epoch - best_epoch >= config.patience and not plan.cycle:
+            elif epoch - best_epoch >= config.patience and not cycle:
                 break
         judged.load_state_dict(best_state)
         of_test = answers(rows.test)

@@ -102,6 +102,16 @@ def test_training_stops_when_patience_is_over(drawn: DrawnSet) -> None:
     assert len(stopped.history) == stopped.best_epoch + 1 < 30
 
 
+def test_a_cycle_goes_on_to_its_end_and_comes_to_rest_there(drawn: DrawnSet) -> None:
+    asked = {"patience": 1, "learning_rate": 0.01, "averaging": 0.0}
+    cycled, steady = _train(drawn, **asked, epochs=8, cycle=True), _train(drawn, **asked, epochs=8)
+    assert len(cycled.history) == 8
+    assert (cycled.config.cycle, steady.config.cycle) == (True, False)
+    # The last epoch's steps are so small that the weights hardly move any more.
+    moves = cycled.history["validation_loss"].diff().abs()
+    assert moves.iloc[-1] < 0.2 * moves.max()
+
+
 def test_validation_and_test_images_are_not_changed_at_random(drawn: DrawnSet, trained: TrainedNetwork) -> None:
     rows = np.flatnonzero(np.array(drawn.splits) == "test")
     network = trained.network()

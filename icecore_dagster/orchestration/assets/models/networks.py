@@ -40,6 +40,13 @@ class NetworkConfig(dg.Config):
     configuration: str = Field(
         default="", description="Name of a searched configuration whose constants replace those below; empty for none"
     )
+    learning_rate: float | None = Field(
+        default=None, gt=0, description="Of Adam, the highest one of a cycle; by default the network's own"
+    )
+    cycle: bool | None = Field(
+        default=None,
+        description="Let the learning rate rise and fall once over all epochs; by default as the network says",
+    )
     batch_size: int = Field(default=32, ge=1, description="Images a step")
     balanced: bool = Field(
         default=True,
