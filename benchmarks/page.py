@@ -1,6 +1,7 @@
 """The page of the benchmarks: what was measured and kept beside it, as figures and tables in one HTML file."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parent
 RESULTS, GROWTH = FOLDER / "results.json", FOLDER / "growth.json"
-PROJECT, TRAINING = FOLDER / "project.json", FOLDER / "training.json"
+PROJECT, UI, TRAINING = FOLDER / "project.json", FOLDER / "ui.json", FOLDER / "training.json"
 PAGE = FOLDER / "results.html"
 TEMPLATE = FOLDER / "results.html.j2"
 TITLES = {
@@ -37,75 +38,81 @@ def write_page() -> Path:
     Returns:
         The page.
     """
-    found = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
-    growth = json.loads(GROWTH.read_text(encoding="utf-8")) if GROWTH.exists() else {}
-    sections = []
-    if found.get("rows"):
-        rows = pd.DataFrame(found["rows"])
-        sections.append(
-            {
-                "title": "Beside what people have today",
-                "command": "make bench",
-                "text": "The ratio is above 1 where ours is better.",
-                "figure": data_uri(_ratios(rows)),
-                **_shown(rows),
-            }
-        )
-    if found.get("containers"):
-        sections.append(
-            {
-                "title": "What to pack crops in",
-                "command": "make bench",
-                "text": "The first is used. Picked are 60 crops from all over the file.",
-                "figure": None,
-                **_shown(pd.DataFrame(found["containers"])),
-            }
-        )
-    if growth.get("rows"):
-        rows = pd.DataFrame(growth["rows"])
-        slopes = ", ".join(f"{step} {slope:.2f}" for step, slope in growth["exponents"].items())
-        sections.append(
-            {
-                "title": "How it grows",
-                "command": "python -m benchmarks.scale.growth",
-                "text": f"One segment, each step a process of its own. Exponents of the seconds: {slopes}.",
-                "figure": data_uri(_growth(rows)),
-                **_shown(rows),
-            }
-        )
-    project = json.loads(PROJECT.read_text(encoding="utf-8")) if PROJECT.exists() else {}
-    if project.get("rows"):
-        sections.append(
-            {
-                "title": "One more segment",
-                "command": "python -m benchmarks.scale.project",
-                "text": "A new segment in an empty project and in one of a hundred segments, through Dagster's queue: "
-                "runs, rows of its tables, and seconds of all runs together; the middle one of three segments in each.",
-                "figure": None,
-                **_shown(pd.DataFrame(project["rows"])),
-            }
-        )
-    training = json.loads(TRAINING.read_text(encoding="utf-8")) if TRAINING.exists() else {}
-    if training.get("rows"):
-        sections.append(
-            {
-                "title": "A whole training",
-                "command": "python -m benchmarks.scale.training",
-                "text": f"A3 and the study's loop on the same images, with {training['validation']:,} others, of other "
-                "runs, to judge it: accuracy of the epoch that is kept, of the study's loop that of its best. The "
-                f"study's own 20 epochs took {training['study_kwh']} kWh.",
-                "figure": None,
-                **_shown(pd.DataFrame(training["rows"])),
-            }
-        )
+    found, growth, project, ui, training = map(_kept, (RESULTS, GROWTH, PROJECT, UI, TRAINING))
+    slopes = ", ".join(f"{step} {slope:.2f}" for step, slope in growth.get("exponents", {}).items())
+    sections = [
+        _section(
+            "Beside what people have today",
+            "make bench",
+            "The ratio is above 1 where ours is better.",
+            found.get("rows"),
+            _ratios,
+        ),
+        _section(
+            "What to pack crops in",
+            "make bench",
+            "The first is used. Picked are 60 crops from all over the file.",
+            found.get("containers"),
+        ),
+        _section(
+            "How it grows",
+            "python -m benchmarks.scale.growth",
+            f"One segment, each step a process of its own. Exponents of the seconds: {slopes}.",
+            growth.get("rows"),
+            _growth,
+        ),
+        _section(
+            "One more segment",
+            "python -m benchmarks.scale.project",
+            "A new segment in an empty project and in one of a hundred segments, through Dagster's queue: runs, rows "
+            "of its tables, and seconds of all runs together; the middle one of three segments in each.",
+            project.get("rows"),
+        ),
+        _section(
+            "Waiting for Dagster",
+            "python -m benchmarks.scale.ui",
+            "What the pages of Dagster's UI ask for, and one look of its automation, by the segments registered.",
+            ui.get("rows"),
+        ),
+        _section(
+            "A whole training",
+            "python -m benchmarks.scale.training",
+            "A3 for six classes, ours and by the study's loop, on the same images; "
+            f"{training.get('validation', 0):,} others, of other runs, judge it after every epoch. The study's own "
+            f"20 epochs, for three classes on a graphics card, took {training.get('study_kwh')} kWh.",
+            training.get("rows"),
+        ),
+    ]
     machine = found.get("machine") or growth.get("machine")
-    html = environment().from_string(TEMPLATE.read_text(encoding="utf-8")).render(machine=machine, sections=sections)
+    html = (
+        environment()
+        .from_string(TEMPLATE.read_text(encoding="utf-8"))
+        .render(machine=machine, sections=[section for section in sections if section])
+    )
     PAGE.write_text(html, encoding="utf-8")
     return PAGE
 
 
-def _shown(frame: pd.DataFrame) -> dict[str, list]:
+def _kept(path: Path) -> dict:
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def _section(
+    title: str,
+    command: str,
+    text: str,
+    rows: list[dict] | None,
+    figure: Callable[[pd.DataFrame], bytes] | None = None,
+) -> dict | None:
+    """A part of the page; None where nothing was measured."""
+    if not rows:
+        return None
+    frame = pd.DataFrame(rows)
     return {
+        "title": title,
+        "command": command,
+        "text": text,
+        "figure": figure and data_uri(figure(frame)),
         "columns": [str(name).replace("_", " ") for name in frame],
         "rows": [[_cell(value) for value in row] for row in frame.itertuples(index=False)],
     }
