@@ -20,7 +20,7 @@ $(INSTALLED): requirements.txt setup.cfg pyproject.toml
 
 install: $(INSTALLED) ## make the virtual environment with the pinned packages
 
-demo: $(INSTALLED) ## draw a small laboratory and four cores, and find what is in them (about 10 minutes)
+demo: $(INSTALLED) ## draw a small laboratory and four cores, and find what is in them (about 6 minutes)
 	$(BIN)/icecore demo
 
 ui: $(INSTALLED) ## open Dagster on http://127.0.0.1:3000 over ./data

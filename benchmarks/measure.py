@@ -51,7 +51,7 @@ def show(rows: Sequence[Mapping[str, str | float | None]], title: str) -> None:
 
 def _cell(value: str | float | None) -> str:
     if isinstance(value, float):
-        return f"{value:,.2f}" if abs(value) >= 1 else f"{value:.3g}"
+        return f"{value:,.2f}" if abs(value) >= 1 else f"{value:.4g}"
     return "–" if value is None else str(value)
 
 

@@ -120,7 +120,7 @@ def _section(
 
 def _cell(value: object) -> str:
     if isinstance(value, float):
-        return "–" if pd.isna(value) else f"{value:,.0f}" if abs(value) >= 100 else f"{value:,.3g}"
+        return "–" if pd.isna(value) else f"{value:,.0f}" if abs(value) >= 100 else f"{value:,.4g}"
     return f"{value:,}" if isinstance(value, int) else "–" if value is None else str(value)
 
 
