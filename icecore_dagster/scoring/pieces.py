@@ -12,11 +12,12 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-import pandas as pd
+import pyarrow as pa
 
 from icecore_dagster.particles.tables.schemas import Table
-from icecore_dagster.particles.tables.store import TableWriter, count_rows, read_table
 
+_FORMAT = "arrow"
+"""Of the files, so that pieces of another are left alone: written and read several times as fast as Parquet."""
 _FORGOTTEN_AFTER_S = 7 * 24 * 3600
 """Pieces that nobody has added to for so long belong to a scoring that nobody will go on with."""
 
@@ -32,40 +33,41 @@ class Pieces:
 
     def __init__(self, folder: Path, tables: Sequence[Table], note: Mapping[str, object]) -> None:
         self._tables = tuple(tables)
-        key = json.dumps([[table.name for table in tables], note], sort_keys=True, default=str)
+        key = json.dumps([_FORMAT, [table.name for table in tables], note], sort_keys=True, default=str)
         self._folder = folder / hashlib.sha256(key.encode()).hexdigest()[:16]
         _forget_old(folder)
         self._count = 0
         self.rows = 0
         while (piece := self._piece(self._count)).is_dir():
-            self.rows += count_rows(self._file(piece, self._tables[0]))
+            self.rows += _read(self._file(piece, self._tables[0])).num_rows
             self._count += 1
 
-    def add(self, frames: Mapping[str, pd.DataFrame]) -> None:
+    def add(self, rows: Mapping[str, pa.Table]) -> None:
         """Keep the next rows of every table, all or none.
 
         Args:
-            frames: by name of the table, the same number of rows in each.
-
-        Raises:
-            SchemaError: a frame does not fit its table.
+            rows: by name of the table, the same number in each.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
         made = Path(tempfile.mkdtemp(prefix=".making.", dir=self._folder))
         try:
             for table in self._tables:
-                with TableWriter(self._file(made, table), table) as writer:
-                    writer.write(frames[table.name])
+                some = rows[table.name]
+                with (
+                    pa.OSFile(str(self._file(made, table)), "wb") as file,
+                    pa.ipc.new_file(file, some.schema) as writer,
+                ):
+                    writer.write_table(some)
             made.rename(self._piece(self._count))
         finally:
             shutil.rmtree(made, ignore_errors=True)
         self._count += 1
-        self.rows += len(frames[self._tables[0].name])
+        self.rows += rows[self._tables[0].name].num_rows
 
-    def read(self, table: Table) -> Iterator[pd.DataFrame]:
+    def read(self, table: Table) -> Iterator[pa.Table]:
         """The rows of a table, piece by piece, in the order in which they were added."""
         for number in range(self._count):
-            yield read_table(self._file(self._piece(number), table))
+            yield _read(self._file(self._piece(number), table))
 
     def discard(self) -> None:
         """Throw the pieces away: the scores stand where they belong."""
@@ -76,7 +78,12 @@ class Pieces:
 
     @staticmethod
     def _file(piece: Path, table: Table) -> Path:
-        return piece / f"{table.name}.parquet"
+        return piece / f"{table.name}.{_FORMAT}"
+
+
+def _read(path: Path) -> pa.Table:
+    with pa.memory_map(str(path)) as file:
+        return pa.ipc.open_file(file).read_all()
 
 
 def _forget_old(folder: Path) -> None:

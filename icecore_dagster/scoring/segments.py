@@ -1,5 +1,6 @@
 """Scoring one segment: its particles and crops streamed through the models into three tables."""
 
+import contextlib
 import itertools
 import logging
 from collections.abc import Iterable
@@ -8,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 from upath import UPath
 
 from icecore_dagster.learning.energy import EnergyUse, measure_energy
@@ -111,24 +113,27 @@ def score_segment(
     kept = pieces.rows
     if kept:
         log.info("%s %s: %d particles were scored before the last scoring broke off, going on", core, segment, kept)
-    with measure_energy(country) as meter:
-        blocks = score_blocks(blocks_with_crops(source, crops, BLOCK, skip=kept), models, **parts)
-        last: dict[str, pd.DataFrame] = {}
-        while some := list(itertools.islice(blocks, BLOCKS_A_PIECE)):
-            if last:
-                pieces.add(last)
-            last = _joined(some)
     work = {"core": core, "segment": segment, "task": task, "architecture": architecture}
-    rows = pieces.rows + len(last.get(tables[0].name, ()))
-    cost = {**work, "particles": rows - kept, "tables": ", ".join(table.name for table in tables)}
     with atomic_files([*targets, costs]) as (*paths, cost_path):
-        for table, path in zip(tables, paths, strict=True):
-            with TableWriter(path, table, note) as writer:
-                for frame in pieces.read(table):
-                    writer.write(frame)
-                # The last piece comes straight from memory, which is all that a small segment has.
+        with measure_energy(country) as meter, contextlib.ExitStack() as stack:
+            writers = {
+                table.name: stack.enter_context(TableWriter(path, table, note))
+                for table, path in zip(tables, paths, strict=True)
+            }
+            for table in tables:
+                for some in pieces.read(table):
+                    writers[table.name].append(some)
+            blocks = score_blocks(blocks_with_crops(source, crops, BLOCK, skip=kept), models, **parts)
+            last: dict[str, pa.Table] = {}
+            while scored := list(itertools.islice(blocks, BLOCKS_A_PIECE)):
+                # The last piece is never kept, nor is a small segment: there is nothing behind it to go on with.
                 if last:
-                    writer.write(last[table.name])
+                    pieces.add(last)
+                last = _joined(scored)
+                for name, some in last.items():
+                    writers[name].append(some)
+        rows = writers[tables[0].name].rows
+        cost = {**work, "particles": rows - kept, "tables": ", ".join(table.name for table in tables)}
         _add_cost(cost_path, costs, cost, meter.use)
     pieces.discard()
     return SegmentScored(rows, kept, models.versions, meter.use)
@@ -143,8 +148,10 @@ def _add_cost(path: Path, kept: UPath, work: dict[str, object], use: EnergyUse) 
         writer.write(row)
 
 
-def _joined(blocks: Iterable[ScoredBlock]) -> dict[str, pd.DataFrame]:
+def _joined(blocks: Iterable[ScoredBlock]) -> dict[str, pa.Table]:
     """The wanted tables of consecutive blocks, by name."""
     by_table = zip(*((block.predictions, block.anomaly, block.embedding) for block in blocks), strict=True)
     frames = zip(SCORES, by_table, strict=True)
-    return {table.name: pd.concat(some, ignore_index=True) for table, some in frames if some[0] is not None}
+    return {
+        table.name: table.conform(pd.concat(some, ignore_index=True)) for table, some in frames if some[0] is not None
+    }

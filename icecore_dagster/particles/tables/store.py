@@ -166,13 +166,14 @@ class TableWriter:
         Raises:
             SchemaError: the block does not fit the declaration.
         """
-        self._append(self._table.conform(frame))
+        self.append(self._table.conform(frame))
 
-    def _append(self, block: pa.Table) -> None:
+    def append(self, block: pa.Table) -> None:
+        """Append a block that has been cast to the declaration already."""
         if self._writer is None:
             note = {b"icecore": json.dumps(self._note, default=str).encode()}
             schema = block.schema.with_metadata({**(block.schema.metadata or {}), **note})
-            self._writer = pq.ParquetWriter(self._path, schema, compression="zstd")
+            self._writer = pq.ParquetWriter(self._path, schema, compression="zstd", use_dictionary=_repeating(schema))
         if block.num_rows or not self.rows:
             self._writer.write_table(block.cast(self._writer.schema), row_group_size=ROW_GROUP)
             self.rows += block.num_rows
@@ -182,6 +183,11 @@ class TableWriter:
             self.write(self._table.empty())
         if self._writer is not None:
             self._writer.close()
+
+
+def _repeating(schema: pa.Schema) -> list[str]:
+    """Columns worth a dictionary: measured numbers and pixels hardly ever repeat, and are smaller without."""
+    return [field.name for field in schema if not (pa.types.is_floating(field.type) or pa.types.is_binary(field.type))]
 
 
 def write_table(
