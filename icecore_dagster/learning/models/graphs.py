@@ -145,8 +145,9 @@ class OpenVinoGraph:
                     if not idle:
                         yield from collected()
                     request = idle.popleft()
-                    request.start_async(values)
-                    busy.append(_Batch(request, found, start, last=start + self._batch_size >= rows))
+                    # What it is given is not copied, so it must live as long as the request is busy.
+                    request.start_async(values, share_inputs=True)
+                    busy.append(_Batch(request, values, found, start, last=start + self._batch_size >= rows))
                 # No more than one block is left begun, none before one without rows.
                 while sum(batch.last for batch in busy) > min(rows, 1):
                     yield from collected()
@@ -161,9 +162,10 @@ class OpenVinoGraph:
 
 @dataclass(frozen=True)
 class _Batch:
-    """What a request computes: rows of a block from `start` on, for its outputs `found`."""
+    """What a request computes: rows of a block from `start` on, of its inputs `values` and for its outputs `found`."""
 
     request: "openvino.InferRequest"
+    values: Arrays
     found: Arrays
     start: int
     last: bool
