@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 FEWEST_PARTICLES = 5
 _A_CELL, _CELLS_SEARCHED = 120, 4
 """Fitted particles in a cell on average, and cells that are looked through for neighbours."""
-_FEWEST_IN_CELLS = 4_096
+_FEWEST_IN_CELLS = 1_000
 """Fewer fitted particles are all looked at."""
 
 
