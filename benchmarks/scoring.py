@@ -135,20 +135,19 @@ def keep_drawn(lab: Laboratory, particles: int, *, progress: bool = False) -> No
 
 
 def _apart(way: str, folder: Path) -> Found:
-    """Score in a process of its own, imports not counted; the faster of two."""
+    """Score in a process of its own, imports not counted; each way three times, of which the fastest counts."""
     command = [sys.executable, "-m", "benchmarks.scoring", way, str(folder)]
-    said = [subprocess.run(command, check=True, capture_output=True, text=True).stdout for _ in range(2)]
-    return max((json.loads(lines.splitlines()[-1]) for lines in said), key=lambda found: found["rate"])
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return json.loads(said.splitlines()[-1])
 
 
 def ours(folder: Path) -> Found:
     """Decode, network, trees, forest, places on the map, three tables; and what the network alone reaches beside."""
     lab = Laboratory.at(folder)
-    # Once to have everything loaded: what is measured is what every further particle costs.
-    for _ in range(2):
-        began = time.perf_counter()
-        done = score_segment(lab, CORE, SEGMENT, task=TASK, architecture=ARCHITECTURE)
-    found = {"rate": done.rows / (time.perf_counter() - began), "rss_mb": most_memory_mb()}
+    found = {
+        "rate": rate(lambda: score_segment(lab, CORE, SEGMENT, task=TASK, architecture=ARCHITECTURE).rows),
+        "rss_mb": most_memory_mb(),
+    }
     crops = list(packed_crops(folder).values())[:ALONE_PARTICLES]
     network = load_scoring_network(lab.store.models / "cnn_model" / TASK / ARCHITECTURE)
     inputs, nothing = np.stack([to_network_input(crop) for crop in crops]), np.empty((len(crops), 0))
@@ -207,11 +206,12 @@ def _by_loader(pictures: Pictures, network, batch_size: int) -> Found:
     import torch
 
     loader = torch.utils.data.DataLoader(pictures, batch_size=batch_size, num_workers=2)
-    began, seen = time.perf_counter(), 0
-    with torch.no_grad():
-        for images in loader:
-            seen += len(torch.softmax(network(images), dim=1).argmax(dim=1))
-    return {"rate": seen / (time.perf_counter() - began), "rss_mb": most_memory_mb()}
+
+    def scored() -> int:
+        with torch.no_grad():
+            return sum(len(torch.softmax(network(images), dim=1).argmax(dim=1)) for images in loader)
+
+    return {"rate": rate(scored), "rss_mb": most_memory_mb()}
 
 
 WAYS: dict[str, Callable[[Path], Found]] = {"ours": ours, "study": study, "published": published}
